@@ -1,0 +1,20 @@
+"""The ASGI entry point: HTTP to Django, `/prog/` to the consumer."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()  # sets Django up before the consumer is imported
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
+from progrock.live.consumer import ProgressConsumer  # noqa: E402
+from progrock.live.handshake import Handshake  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": Handshake(URLRouter([path("prog/", ProgressConsumer.as_asgi())])),
+    }
+)

@@ -1,0 +1,113 @@
+"""The calls under `/api/v1/jobs`."""
+
+from typing import Annotated, Any
+
+from channels.db import database_sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Header, Query, Router, Schema
+from pydantic import Field
+
+from progrock.api.waiting import wait_for_change
+from progrock.errors import RequestError
+from progrock.identity import Who
+from progrock.jobs import queries, services
+from progrock.jobs.snapshot import snapshot
+from progrock.protocol.codec import encode
+from progrock.protocol.codes import ErrorCode
+from progrock.protocol.messages import KEY_LENGTH, Filter, StartRequest
+
+router = Router(tags=["jobs"])
+MAX_WAIT_SECONDS = 60.0
+
+
+def who_of(request: HttpRequest) -> Who:
+    """Return the visitor that the guard admitted."""
+    return request.auth  # type: ignore[attr-defined,no-any-return]
+
+
+@router.post("", summary="Start a job")
+def start_job(
+    request: HttpRequest,
+    body: StartRequest,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+) -> HttpResponse:
+    """202 with the snapshot; the backend is asked afterwards, what it says comes as events."""
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= KEY_LENGTH:
+        raise RequestError(
+            ErrorCode.BAD_MESSAGE, f"Idempotency-Key has 1 to {KEY_LENGTH} characters."
+        )
+    who = who_of(request)
+    job = services.start_job(who, body, idempotency_key)
+    response = json_response(snapshot(job, who), status=202)
+    response["Location"] = reverse("api-v1:job", args=[job.id])
+    return response
+
+
+class Listing(Schema):
+    """Which jobs, and which page of them."""
+
+    state: list[str] = []
+    backend: str | None = None
+    label: str | None = None
+    q: Annotated[str | None, Field(max_length=200)] = None
+    mine: bool = False
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+@router.get("", summary="List jobs")
+def list_jobs(request: HttpRequest, listing: Query[Listing]) -> HttpResponse:
+    """{jobs, next}: newest first; `next` is the cursor of the following page, or null."""
+    who = who_of(request)
+    wanted = Filter(
+        state=listing.state or None,
+        backend=listing.backend,
+        label=listing.label,
+        mine=listing.mine,
+    )
+    jobs, next_ = queries.page_of_jobs(who, wanted, listing.limit, listing.cursor, listing.q)
+    return json_response({"jobs": [snapshot(job, who) for job in jobs], "next": next_})
+
+
+@router.get("/{job}", url_name="job", summary="One job, at once or when it changes")
+async def get_job(
+    request: HttpRequest,
+    job: str,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    wait: Annotated[float, Query(ge=0)] = 0.0,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> HttpResponse:
+    """The snapshot, with its seq as ETag; with `after` and `wait`, when seq is beyond `after`."""
+    who = who_of(request)
+    read = database_sync_to_async(queries.find_job)
+    found = await read(who, job)
+    if after is not None and wait > 0 and found.seq <= after and not found.is_terminal:
+        await wait_for_change(who, found, after, min(wait, MAX_WAIT_SECONDS))
+        found = await read(who, job)
+    etag = f'W/"{found.seq}"'
+    if after is None and if_none_match is not None and _names(if_none_match, etag):
+        response = HttpResponse(status=304)
+    else:
+        response = json_response(snapshot(found, who))
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@router.post("/{job}/cancel", summary="Cancel a job")
+def cancel_job(request: HttpRequest, job: str) -> HttpResponse:
+    """202 with the snapshot, now `cancelling`; `cancelled` follows when the backend says so."""
+    who = who_of(request)
+    return json_response(snapshot(services.cancel_job(who, job), who), status=202)
+
+
+def json_response(value: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Return a JSON answer."""
+    return HttpResponse(encode(value), status=status, content_type="application/json")
+
+
+def _names(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header names the tag (RFC 9110, 13.1.2: weak comparison)."""
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags

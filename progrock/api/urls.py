@@ -1,0 +1,71 @@
+"""The API object: routers, admission, and errors as problem documents."""
+
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from redis import RedisError
+
+from progrock import __version__
+from progrock.api import backends, jobs, problems, results
+from progrock.api.guard import admit
+from progrock.errors import RequestError
+from progrock.protocol.codec import describe
+from progrock.protocol.codes import ErrorCode
+
+api = NinjaAPI(
+    title="ProgRock",
+    version=__version__,
+    description="Start long-running jobs by name and follow them by numbered events.",
+    urls_namespace="api-v1",
+    auth=admit,
+    docs_url=None,
+    openapi_url=None,
+)
+api.add_router("/jobs", jobs.router)
+api.add_router("/jobs", results.router)
+api.add_router("/backends", backends.router)
+
+
+@api.exception_handler(RequestError)
+def _refused(request: HttpRequest, exc: RequestError) -> HttpResponse:
+    is_lookup = exc.code is ErrorCode.UNKNOWN_BACKEND and "/backends/" in request.path
+    return problems.response_to(exc, status=404 if is_lookup else None)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    details = [_problem(error) for error in exc.errors]
+    return problems.response_to(
+        RequestError(ErrorCode.BAD_MESSAGE, describe(details), details=details)
+    )
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
+    """Ninja's own: a body that is not JSON."""
+    code = ErrorCode.BAD_JSON if exc.status_code == 400 else ErrorCode.BAD_MESSAGE
+    return problems.response_to(RequestError(code, "The body is not JSON."))
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, exc: Http404) -> HttpResponse:
+    return problems.response_to(RequestError(ErrorCode.NOT_FOUND, "There is nothing here."))
+
+
+@api.exception_handler(DatabaseError)
+@api.exception_handler(RedisError)
+@api.exception_handler(Exception)
+def _failed(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return problems.unavailable(request, exc)
+
+
+def _problem(error: dict[str, Any]) -> dict[str, str]:
+    """Return one of pydantic's errors as {field, message}; the place of our wrapper is left out."""
+    place = [str(part) for part in error["loc"] if part not in {"body", "query", "header"}]
+    return {
+        "field": ".".join(place),
+        "message": str(error["msg"]).removeprefix("Value error, "),
+    }

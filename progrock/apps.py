@@ -1,0 +1,13 @@
+"""The Django application."""
+
+from django.apps import AppConfig
+
+
+class ProgRockConfig(AppConfig):
+    """Registers the system checks when Django starts."""
+
+    name = "progrock"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from progrock import checks  # noqa: F401, PLC0415 - registers on import

@@ -1,0 +1,94 @@
+"""A backend, ready for use: templates parsed, expressions compiled, origins known. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+from progrock.backends.expressions import Fields
+from progrock.backends.templates import Template
+from progrock.jobs.policy import PollPolicy
+from progrock.jobs.states import State
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a URL (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> "Origin":
+        """Return the origin of an absolute http or https URL. Raises ValueError otherwise."""
+        parts: SplitResult = urlsplit(url)
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+            raise ValueError(f"{url[:200]!r} is not an absolute http:// or https:// address")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("an address must not hold a user or password; use auth")
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        return cls(parts.scheme, parts.hostname.lower(), port)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestTemplate:
+    """One request of a description. `query`, `json` and `form` are trees of templates."""
+
+    method: str
+    path: Template | None = None
+    url: Template | None = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, Any] | None = None
+    body: Template | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """One configured service. Clients name it by `name`, never by its URL."""
+
+    name: str
+    title: str
+    description: str
+    base_url: str
+    origins: frozenset[Origin]
+    headers: Mapping[str, str]
+    params_schema: Mapping[str, Any]
+    start: RequestTemplate
+    is_idempotent: bool
+    status: RequestTemplate
+    cancel: RequestTemplate | None
+    start_fields: Fields
+    poll_fields: Fields
+    states: Mapping[str, State]
+    policy: PollPolicy
+    not_found_grace: float
+
+    def filled_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the params with the schema's defaults for what is missing."""
+        properties = self.params_schema.get("properties", {})
+        defaults = {
+            name: schema["default"]
+            for name, schema in properties.items()
+            if isinstance(schema, Mapping) and "default" in schema
+        }
+        return defaults | dict(params)
+
+    def params_problems(self, params: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return what is wrong with the params, as [{field, message}]; empty when valid."""
+        validator = Draft202012Validator(self.params_schema, format_checker=FormatChecker())
+        errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.path)))
+        return [
+            {"field": ".".join(map(str, error.path)), "message": error.message[:500]}
+            for error in errors[:50]
+        ]

@@ -1,0 +1,52 @@
+"""A request to a backend and its reply, as values. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpRequest:
+    """One request, ready to be sent: absolute URL, headers, body. Origin already checked."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpReply:
+    """One reply: status, headers with names in lower case, at most 1 MiB of body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, bool]:
+        if not self.content.strip():
+            return None, False
+        try:
+            return orjson.loads(self.content), True
+        except ValueError:
+            return self.content.decode("utf-8", "replace"), False
+
+    @property
+    def body(self) -> Any:
+        """The JSON value where it parses, else the text, or None when empty."""
+        return self._parsed[0]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON, whatever the headers say."""
+        return self._parsed[1]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return {status, headers, body}, as expressions and templates see it."""
+        return {"status": self.status, "headers": dict(self.headers), "body": self.body}

@@ -1,0 +1,28 @@
+"""System checks: what must be right before anything is served."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+
+from progrock import conf
+from progrock.backends import registry
+from progrock.backends.errors import DescriptionError
+
+
+@register()
+def check_backends(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Every problem in the description of the backends."""
+    try:
+        registry.backends()
+    except DescriptionError as exc:
+        return [
+            Error(
+                f"{problem.key}: {problem.message}",
+                hint=f"Mend it in {conf.backends_file()}, or name another file in "
+                "PROGROCK_BACKENDS.",
+                id="progrock.E001",
+            )
+            for problem in exc.problems
+        ]
+    return []

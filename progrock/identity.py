@@ -1,0 +1,122 @@
+"""Who is there: by token, by session, or nobody in particular (PROTOCOL section 2.1)."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+from progrock import conf
+from progrock.errors import RequestError
+from progrock.models import Token
+from progrock.protocol.codes import ErrorCode
+
+TOKEN_PREFIX = "prk_"  # noqa: S105 - names a token in leaks and logs; not one itself
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A visitor. `user` is the account's id, or None for an anonymous one who may come in."""
+
+    user: int | None
+    name: str | None
+    is_staff: bool = False
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody in particular."""
+        return self.user is None
+
+    @property
+    def scope(self) -> str:
+        """The space of this visitor's idempotency keys."""
+        return "anonymous" if self.user is None else f"user:{self.user}"
+
+
+ANONYMOUS = Who(None, None)
+
+
+def create_token(user: Any, name: str = "") -> str:
+    """Return a new Bearer token of a user; it is shown once, and only its digest is kept."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    Token.objects.create(user=user, digest=_digest(token), name=name)
+    return token
+
+
+def by_token(token: str) -> Who:
+    """Return whose token it is. Raises RequestError(not_authenticated)."""
+    found = (
+        Token.objects.select_related("user")
+        .filter(digest=_digest(token), user__is_active=True)
+        .first()
+    )
+    if found is None:
+        raise RequestError(ErrorCode.NOT_AUTHENTICATED, "This token is not valid (any longer).")
+    return of_user(found.user)
+
+
+def of_user(user: Any) -> Who:
+    """Return the visitor that a Django user is."""
+    if isinstance(user, AnonymousUser) or not user.is_active:
+        return ANONYMOUS
+    return Who(user.pk, user.get_username(), bool(user.is_staff))
+
+
+def of_request(request: HttpRequest) -> Who:
+    """Return who sends an HTTP request. Raises RequestError(not_authenticated).
+
+    A Bearer header comes first and must be right; then the session; then, where the deployment
+    allows it, nobody in particular.
+    """
+    token = bearer_of(request.headers.get("Authorization", ""))
+    if token is not None:
+        return by_token(token)
+    who = of_user(request.user)
+    if who.is_anonymous and not conf.anonymous_allowed():
+        raise RequestError(
+            ErrorCode.NOT_AUTHENTICATED,
+            "Log in, or send a token as 'Authorization: Bearer TOKEN' "
+            "(manage.py tokens create USER makes one).",
+        )
+    return who
+
+
+def bearer_of(authorization: str) -> str | None:
+    """Return the token of an Authorization header; None where it holds no Bearer token."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def is_own_origin(origin: str, host: str, scheme: str) -> bool:
+    """Whether an Origin header is the site's own, for a request to `scheme`://`host`.
+
+    The site's own are the request's own host and CSRF_TRUSTED_ORIGINS.
+    """
+    parts = urlsplit(origin)
+    if not parts.scheme or not parts.netloc:
+        return False
+    if origin.lower() == f"{scheme}://{host}".lower():
+        return True
+    return any(_matches(parts.scheme, parts.netloc, own) for own in _trusted())
+
+
+def _trusted() -> Iterable[str]:
+    return settings.CSRF_TRUSTED_ORIGINS
+
+
+def _matches(scheme: str, netloc: str, own: str) -> bool:
+    trusted = urlsplit(own)
+    if trusted.scheme != scheme:
+        return False
+    if trusted.netloc.startswith("*."):
+        return netloc.lower().endswith(trusted.netloc[1:].lower())
+    return netloc.lower() == trusted.netloc.lower()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,94 @@
+"""What can happen to a job: the inputs of `transitions.advance`. Pure values.
+
+A change with a `look` number belongs to one claim of the job (a start or a poll). It counts only
+while that claim is the latest, so a late or repeated one changes nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from progrock.jobs.states import JobErrorCode, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobError:
+    """Why a job failed: `code` is one of JobErrorCode, `message` is for a person."""
+
+    code: JobErrorCode
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return {code, message}."""
+        return {"code": self.code.value, "message": self.message}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """One reply of the backend, read. None means: nothing said.
+
+    progress is 0 to 100; current and total are in `unit`; retry_after is in seconds.
+    """
+
+    look: int
+    state: State | None = None
+    progress: float | None = None
+    current: float | None = None
+    total: float | None = None
+    unit: str | None = None
+    message: str | None = None
+    steps: list[dict[str, Any]] | None = None
+    result: Any = None
+    error: str | None = None
+    gone: bool = False
+    log: tuple[str, ...] = ()
+    status_url: str | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """The backend accepted the job. `start` is the reply as {status, headers, body}."""
+
+    look: int
+    operation: str | None
+    start: dict[str, Any]
+    observation: Observation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartFailed:
+    """The job did not start. With `try_again` it stays pending and is tried later."""
+
+    look: int
+    error: JobError
+    try_again: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PollFailed:
+    """The backend did not answer, or nothing could be read from its answer."""
+
+    look: int
+    error: JobError
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The job is over by our own decision, for example at its deadline."""
+
+    state: State
+    error: JobError
+    look: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CancelRequested:
+    """Someone asked for the job to be stopped."""
+
+    by: str = ""
+    look: None = field(default=None, init=False)
+
+
+Change = Observation | Started | StartFailed | PollFailed | Ended | CancelRequested

@@ -1,0 +1,143 @@
+"""Reads of jobs and events, for every transport alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from progrock.errors import RequestError, unknown_job
+from progrock.identity import Who
+from progrock.jobs import access
+from progrock.jobs.states import State
+from progrock.live.publishing import Facts
+from progrock.models import Event, Job
+from progrock.protocol.codes import ErrorCode
+from progrock.protocol.messages import Filter, as_job_id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as the log holds it; `frame` is its JSON text."""
+
+    seq: int
+    type: str
+    frame: str
+
+
+def find_job(who: Who, job: str) -> Job:
+    """Return a job that the visitor may see. Raises RequestError(unknown_job)."""
+    id_ = as_job_id(job)
+    found = access.visible_to(who).select_related("owner").filter(id=id_).first() if id_ else None
+    if found is None:
+        raise unknown_job(job)
+    return found
+
+
+def page_of_jobs(
+    who: Who, wanted: Filter, limit: int, cursor: str | None, search: str | None = None
+) -> tuple[list[Job], str | None]:
+    """Return up to `limit` jobs, newest first, and the cursor of the next page or None.
+
+    Raises RequestError(bad_message) for a cursor or state that cannot be.
+    """
+    jobs = matching(access.visible_to(who), who, wanted)
+    if search:
+        jobs = jobs.filter(Q(title__icontains=search) | Q(message__icontains=search))
+    if cursor is not None:
+        at, id_ = _parse_cursor(cursor)
+        jobs = jobs.filter(Q(created__lt=at) | Q(created=at, id__lt=id_))
+    page = list(jobs.select_related("owner").order_by("-created", "-id")[: limit + 1])
+    more = len(page) > limit
+    page = page[:limit]
+    return page, _cursor(page[-1]) if more else None
+
+
+def matching(jobs: QuerySet[Job], who: Who, wanted: Filter) -> QuerySet[Job]:
+    """Return the jobs that match a filter."""
+    states = states_of(wanted)
+    if states:
+        jobs = jobs.filter(state__in=states)
+    if wanted.backend is not None:
+        jobs = jobs.filter(backend=wanted.backend)
+    if wanted.mine:
+        jobs = jobs.filter(owner=who.user)
+    if wanted.label is not None:
+        if connection.vendor == "postgresql":
+            jobs = jobs.filter(labels__contains=[wanted.label])
+        else:  # SQLite has no containment in JSON
+            jobs = jobs.extra(
+                where=["EXISTS (SELECT 1 FROM json_each(progrock_job.labels) WHERE value = %s)"],
+                params=[wanted.label],
+            )
+    return jobs
+
+
+def states_of(wanted: Filter) -> frozenset[State]:
+    """Return the states that a filter names; empty for all. Raises RequestError(bad_message)."""
+    named = wanted.state or []
+    try:
+        return frozenset(State(name) for name in ([named] if isinstance(named, str) else named))
+    except ValueError as exc:
+        raise RequestError(
+            ErrorCode.BAD_MESSAGE, f"{exc}; the states are {', '.join(State)}."
+        ) from exc
+
+
+def events_after(job: UUID | str, after: int, limit: int) -> list[StoredEvent]:
+    """Return the kept events of a job with seq > after, in order, at most `limit`."""
+    rows = (
+        Event.objects.filter(job_id=job, seq__gt=after)
+        .order_by("seq")
+        .values_list("seq", "type", "frame")[:limit]
+    )
+    return [StoredEvent(*row) for row in rows]
+
+
+def seqs_of(jobs: Sequence[str]) -> dict[str, int]:
+    """Return the present seq of each job, by id."""
+    rows = Job.objects.filter(id__in=jobs).values_list("id", "seq")
+    return {str(id_): seq for id_, seq in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedJob:
+    """A job that changed lately."""
+
+    job: str
+    seq: int
+    is_over: bool
+    facts: Facts
+    shard: int
+
+
+def changed_since(at: datetime, limit: int = 1000) -> list[ChangedJob]:
+    """Return the jobs that changed since a time, latest first, at most `limit`."""
+    rows = Job.objects.filter(updated__gte=at).order_by("-updated")[:limit]
+    return [
+        ChangedJob(str(row.id), row.seq, row.is_terminal, facts_of(row), row.shard) for row in rows
+    ]
+
+
+def facts_of(row: Job) -> Facts:
+    """Return what decides who may see a job's events, and which filters they match."""
+    return Facts(row.owner_id, row.backend, tuple(row.labels), row.state)
+
+
+def _cursor(job: Job) -> str:
+    return f"{job.created.isoformat()}~{job.id}"
+
+
+def _parse_cursor(cursor: str) -> tuple[datetime, UUID]:
+    at, _, id_ = cursor.partition("~")
+    try:
+        created = datetime.fromisoformat(at)
+        if created.tzinfo is None:
+            raise ValueError("no zone")
+        return created, UUID(id_)
+    except ValueError as exc:
+        raise RequestError(
+            ErrorCode.BAD_MESSAGE, "The cursor is not one of ours; take it from next."
+        ) from exc

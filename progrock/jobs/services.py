@@ -1,0 +1,138 @@
+"""The use cases: what a client can ask for. Each is one transaction and returns the job.
+
+Effects outside the database (Celery, the layer) happen on commit and may be lost: the sweeper
+finds what was left lying.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import uuid_utils.compat as uuids
+from django.db import IntegrityError, transaction
+
+from progrock import conf
+from progrock.backends import registry
+from progrock.backends.backend import Backend
+from progrock.errors import RequestError
+from progrock.identity import Who
+from progrock.jobs import dispatch, log
+from progrock.jobs.access import may_control
+from progrock.jobs.changes import CancelRequested
+from progrock.jobs.queries import find_job
+from progrock.models import IdempotencyKey, Job
+from progrock.protocol.codec import encode
+from progrock.protocol.codes import ErrorCode
+from progrock.protocol.messages import StartRequest
+
+KEY_KEPT = timedelta(hours=24)
+START_GRACE = timedelta(seconds=10)  # the sweeper starts what no task has taken up by then
+
+
+def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
+    """Return the new job, or the one that the same `key` gave before.
+
+    The backend is asked later, by a task. Raises RequestError: unknown_backend, bad_params, or
+    conflict where the key was used for something else.
+    """
+    backend = registry.choose(request.backend)
+    params = backend.filled_params(request.params)
+    problems = backend.params_problems(params)
+    if problems:
+        raise RequestError(
+            ErrorCode.BAD_PARAMS,
+            f"The parameters of {backend.name} are not right: "
+            + "; ".join(f"{item['field'] or 'params'}: {item['message']}" for item in problems),
+            details=problems,
+        )
+    if key is None:
+        with transaction.atomic():
+            return _create(who, request, backend, params)
+    fingerprint = hashlib.sha256(encode([backend.name, params]).encode()).hexdigest()
+    try:
+        with transaction.atomic():
+            return _earlier(who, key, fingerprint) or _create(
+                who, request, backend, params, key=key, fingerprint=fingerprint
+            )
+    except IntegrityError:  # another request with this key got there first
+        earlier = _earlier(who, key, fingerprint)
+        if earlier is None:
+            raise
+        return earlier
+
+
+def _earlier(who: Who, key: str, fingerprint: str) -> Job | None:
+    keys = IdempotencyKey.objects.filter(scope=who.scope, key=key)
+    keys.filter(created__lt=datetime.now(UTC) - KEY_KEPT).delete()
+    found = keys.select_related("job__owner").first()
+    if found is None:
+        return None
+    if found.fingerprint != fingerprint:
+        raise RequestError(
+            ErrorCode.CONFLICT,
+            "This idempotency key was used for another backend or other parameters. "
+            "Use a new key for a new job.",
+            job=str(found.job_id),
+        )
+    return found.job
+
+
+def _create(
+    who: Who,
+    request: StartRequest,
+    backend: Backend,
+    params: dict[str, object],
+    *,
+    key: str | None = None,
+    fingerprint: str = "",
+) -> Job:
+    now = datetime.now(UTC)
+    id_ = uuids.uuid7()
+    job = Job(
+        id=id_,
+        backend=backend.name,
+        shard=id_.int % conf.shards(),
+        owner_id=who.user,
+        params=params,
+        title=(request.title or "").strip() or backend.title[:200],
+        labels=list(dict.fromkeys(request.labels)),
+        created=now,
+        updated=now,
+        moved_at=now,
+        due_at=now + START_GRACE,
+    )
+    log.create(job)
+    if key is not None:
+        IdempotencyKey.objects.create(
+            scope=who.scope, key=key, fingerprint=fingerprint, job=job, created=now
+        )
+    transaction.on_commit(lambda: dispatch.send_start(id_))
+    return job
+
+
+def cancel_job(who: Who, job: str) -> Job:
+    """Return the job, now cancelling; asked again, it stays so.
+
+    Raises RequestError: unknown_job, not_permitted, or not_cancellable when it has ended.
+    """
+    found = find_job(who, job)
+    if not may_control(who, found.owner_id):
+        raise RequestError(ErrorCode.NOT_PERMITTED, "You may watch this job, not cancel it.")
+    if found.is_terminal:
+        raise _ended(job)
+    if found.cancel_requested is None:
+        with transaction.atomic():
+            (step,) = log.record(
+                [log.Entry(job=found.id, change=CancelRequested())], registry.policy_of
+            )
+            if step.accepted:
+                transaction.on_commit(lambda: dispatch.send_cancel(found.id))
+        if not step.accepted:  # it ended in between
+            raise _ended(job)
+        found = find_job(who, job)
+    return found
+
+
+def _ended(job: str) -> RequestError:
+    return RequestError(
+        ErrorCode.NOT_CANCELLABLE, "The job has ended; there is nothing to cancel.", job=job
+    )

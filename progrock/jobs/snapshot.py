@@ -1,0 +1,52 @@
+"""A job's full present state as clients get it (PROTOCOL section 2.5)."""
+
+from typing import Any
+
+from progrock.identity import Who
+from progrock.jobs import access
+from progrock.jobs.states import State
+from progrock.models import Job
+from progrock.protocol.frames import timestamp
+
+
+def snapshot(job: Job, who: Who, watchers: int | None = None) -> dict[str, Any]:
+    """Return the snapshot; every key is always there. `can` depends on who asks."""
+    eta_range = None if job.eta_low is None else [job.eta_low, job.eta_high]
+    return {
+        "job": str(job.id),
+        "seq": job.seq,
+        "backend": job.backend,
+        "title": job.title,
+        "state": job.state,
+        "condition": job.condition,
+        "complete": job.is_terminal,
+        "progress": job.progress,
+        "current": job.current,
+        "total": job.total,
+        "unit": job.unit,
+        "message": job.message,
+        "eta": job.eta,
+        "eta_range": eta_range,
+        "steps": job.steps,
+        "params": job.params,
+        "result": job.result,
+        "error": job.error,
+        "owner": job.owner.get_username() if job.owner else None,
+        "labels": job.labels,
+        "note": job.note,
+        "pinned": job.pinned,
+        "version": job.version,
+        "retry_of": str(job.retry_of) if job.retry_of else None,
+        "created": timestamp(job.created),
+        "started": timestamp(job.started),
+        "updated": timestamp(job.updated),
+        "finished": timestamp(job.finished),
+        "watchers": watchers,
+        "can": _can(job, who),
+    }
+
+
+def _can(job: Job, who: Who) -> list[str]:
+    if not access.may_control(who, job.owner_id):
+        return []
+    return ["cancel"] if not job.is_terminal and job.state != State.CANCELLING else []

@@ -1,0 +1,59 @@
+"""The job as a value: what decides and what is shown, without the database."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from progrock.jobs.changes import JobError
+from progrock.jobs.states import Condition, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobValue:
+    """A job's state at one `seq`. Times are aware; progress is 0 to 100 or None (unknown)."""
+
+    id: UUID
+    backend: str
+    seq: int
+    state: State
+    condition: Condition = Condition.OK
+    progress: float | None = None
+    current: float | None = None
+    total: float | None = None
+    unit: str | None = None
+    message: str | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    result: Any = None
+    error: JobError | None = None
+    created: datetime
+    started: datetime | None = None
+    updated: datetime
+    finished: datetime | None = None
+    # the estimate, and what it is made from (progrock.jobs.eta)
+    eta: float | None = None
+    eta_low: float | None = None
+    eta_high: float | None = None
+    pace: dict[str, Any] = field(default_factory=dict)
+    # what polling needs to go on
+    look: int = 0
+    interval: float = 0.0
+    failures: int = 0
+    failing_since: datetime | None = None
+    moved_at: datetime
+    operation: str | None = None
+    status_url: str | None = None
+    start: dict[str, Any] | None = None
+    start_sent: datetime | None = None
+    cancel_requested: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One numbered change. `frame` is the whole event frame of PROTOCOL section 2.4."""
+
+    job: UUID
+    seq: int
+    at: datetime
+    type: str
+    frame: dict[str, Any]

@@ -1,0 +1,97 @@
+"""Who may open a WebSocket: host, origin and identity, before anything is accepted.
+
+PROTOCOL section 2.1: a foreign Host is refused with 400, a foreign Origin with 403, a wrong
+Bearer token with 401. A session cookie counts only with an Origin of the site's own.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
+
+from progrock import conf, identity
+from progrock.errors import RequestError
+from progrock.identity import ANONYMOUS, Who
+from progrock.protocol.codec import encode
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Handshake:
+    """ASGI middleware: puts `who` (None: has to say so by `auth`) into the scope, or refuses."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        host = headers.get("host", "")
+        if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+            await _refuse(scope, receive, send, 400, "This host is not one of the site's own.")
+            return
+        origin = headers.get("origin")
+        scheme = "https" if scope.get("scheme") == "wss" else "http"
+        is_own = origin is not None and identity.is_own_origin(origin, host, scheme)
+        if origin is not None and not is_own:
+            await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
+            return
+        try:
+            scope["who"] = await database_sync_to_async(_identify)(headers, is_own)
+        except RequestError as exc:
+            await _refuse(scope, receive, send, 401, exc.message)
+            return
+        await self.inner(scope, receive, send)
+
+
+def _identify(headers: dict[str, str], is_own_origin: bool) -> Who | None:
+    token = identity.bearer_of(headers.get("authorization", ""))
+    if token is not None:
+        return identity.by_token(token)
+    if is_own_origin:
+        who = _by_session(headers.get("cookie", ""))
+        if not who.is_anonymous:
+            return who
+    return ANONYMOUS if conf.anonymous_allowed() else None
+
+
+def _by_session(cookies: str) -> Who:
+    try:
+        morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        morsel = None
+    if morsel is None:
+        return ANONYMOUS
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(morsel.value)
+    return identity.of_user(get_user(request))
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, message: str) -> None:
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4403})  # the server makes it a 403
+        return
+    body = encode({"status": status, "detail": message}).encode()
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", str(len(body)).encode()),
+            ],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": body})

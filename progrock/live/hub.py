@@ -1,0 +1,245 @@
+"""The hub: one per web process, between the layer and the local watchers (DESIGN section 5).
+
+It holds one layer channel, in the group of every shard, and a map from job to local watchers. An
+event's frame was encoded once, in the log, and is handed on as it is. What a watcher gets is right
+because of `seq` and the log: an event that is old is dropped, a hole is filled from the log, and
+every few seconds the hub compares what it has told with what the log holds.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+
+from progrock import conf
+from progrock.jobs import queries
+from progrock.live.publishing import Facts, Published, group_of, unpack
+
+logger = structlog.get_logger(__name__)
+RECONCILE_SECONDS = 5.0
+FEED_WINDOW = timedelta(seconds=30)  # how far back the feed is compared with the log
+REOPEN_SECONDS = 1.0
+LOG_PAGE = 500
+
+
+class Watcher(Protocol):
+    """One who follows jobs: a WebSocket connection, or a request that waits."""
+
+    def deliver(self, event: Published) -> None:
+        """Take an event; must not wait."""
+
+    def on_beat(self, now: float) -> None:
+        """Called every few seconds with the monotonic time."""
+
+
+class Topic:
+    """A job that is followed: its watchers, and the seq of the last event handed to them."""
+
+    __slots__ = ("facts", "is_filling", "seq", "shard", "watchers")
+
+    def __init__(self, seq: int, facts: Facts, shard: int) -> None:
+        self.seq = seq
+        self.facts = facts
+        self.shard = shard
+        self.watchers: set[Watcher] = set()
+        self.is_filling = False
+
+
+class Hub:
+    """Hands events to local watchers. Belongs to one event loop; started by the first watcher."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, Topic] = {}
+        self._feeds: set[Watcher] = set()
+        self._watchers: set[Watcher] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_started = False
+
+    # --- coming and going ---
+
+    def join(self, watcher: Watcher) -> None:
+        """Know a watcher, so that its heart beats; the first one starts the hub."""
+        self._watchers.add(watcher)
+        if not self._is_started:
+            self._is_started = True
+            self._run(self._receive())
+            self._run(self._keep_house())
+
+    def leave(self, watcher: Watcher) -> None:
+        """Forget a watcher and all that it follows."""
+        self._watchers.discard(watcher)
+        self.unwatch_feed(watcher)
+        for job in [job for job, topic in self._topics.items() if watcher in topic.watchers]:
+            self.unwatch(watcher, job)
+
+    def watch(self, watcher: Watcher, job: str, seq: int, facts: Facts, shard: int) -> None:
+        """Hand a watcher a job's events from now on; `seq` is the job's, as read before.
+
+        The watcher reads the job again afterwards and tells `caught_up`: so an event is either in
+        that reading or handed on, and none falls between.
+        """
+        topic = self._topics.get(job)
+        if topic is None:
+            topic = self._topics[job] = Topic(seq, facts, shard)
+        topic.watchers.add(watcher)
+
+    def caught_up(self, job: str, seq: int) -> None:
+        """Say that the log holds `seq`: if the others have not been told so far, tell them."""
+        topic = self._topics.get(job)
+        if topic is not None and seq > topic.seq:
+            self._fill(job, topic)
+
+    def unwatch(self, watcher: Watcher, job: str) -> None:
+        """End what `watch` began."""
+        topic = self._topics.get(job)
+        if topic is not None:
+            topic.watchers.discard(watcher)
+            self._drop_unwatched(job, topic)
+
+    def watch_feed(self, watcher: Watcher) -> None:
+        """Hand a watcher the events of all jobs; it chooses among them."""
+        self._feeds.add(watcher)
+
+    def unwatch_feed(self, watcher: Watcher) -> None:
+        """End what `watch_feed` began."""
+        self._feeds.discard(watcher)
+        if not self._feeds:
+            for job, topic in list(self._topics.items()):
+                self._drop_unwatched(job, topic)
+
+    def count(self, job: str) -> int:
+        """Return how many watchers a job has in this process."""
+        topic = self._topics.get(job)
+        return len(topic.watchers) if topic else 0
+
+    # --- handing on ---
+
+    def take(self, event: Published) -> None:
+        """Hand an event on, once and in order; a hole is filled from the log first."""
+        topic = self._topics.get(event.job)
+        if topic is None:
+            if not self._feeds:
+                return
+            topic = self._topics[event.job] = Topic(event.seq - 1, event.facts, event.shard)
+        topic.facts = event.facts
+        if event.seq <= topic.seq or topic.is_filling:
+            return  # old, or about to be read from the log
+        if event.seq == topic.seq + 1:
+            self._hand_on(topic, event)
+        else:
+            self._fill(event.job, topic)
+
+    def _hand_on(self, topic: Topic, event: Published) -> None:
+        topic.seq = event.seq
+        for watcher in (*topic.watchers, *(self._feeds - topic.watchers)):
+            watcher.deliver(event)
+        if event.type == "complete":
+            self._drop_unwatched(event.job, topic, is_over=True)
+
+    def _drop_unwatched(self, job: str, topic: Topic, *, is_over: bool = False) -> None:
+        if not topic.watchers and (is_over or not self._feeds):
+            self._topics.pop(job, None)
+
+    def _fill(self, job: str, topic: Topic) -> None:
+        if not topic.is_filling:
+            topic.is_filling = True
+            self._run(self._fill_from_log(job, topic))
+
+    async def _fill_from_log(self, job: str, topic: Topic) -> None:
+        """Hand on what the log holds beyond the topic's seq, until nothing more is there."""
+        try:
+            while self._topics.get(job) is topic:
+                stored = await database_sync_to_async(queries.events_after)(
+                    job, topic.seq, LOG_PAGE
+                )
+                for event in stored:
+                    self._hand_on(topic, _published(job, event, topic))
+                if not stored:
+                    break
+        except Exception as exc:  # noqa: BLE001 - the database may be away; reconciled later
+            logger.warning("a gap is not filled yet", job=job, error=str(exc))
+        finally:
+            topic.is_filling = False
+
+    # --- the loops ---
+
+    async def _receive(self) -> None:
+        """Read the process's layer channel for ever; a layer that fails is opened anew."""
+        while True:
+            try:
+                await self._receive_from_layer()
+            except Exception as exc:  # noqa: BLE001 - whatever a layer raises
+                logger.warning("the channel layer failed; opening it again", error=str(exc))
+                await asyncio.sleep(REOPEN_SECONDS)
+
+    async def _receive_from_layer(self) -> None:
+        layer = get_channel_layer()
+        if layer is None:
+            raise RuntimeError("CHANNEL_LAYERS has no default layer")
+        channel = await layer.new_channel()
+        for shard in range(conf.shards()):
+            await layer.group_add(group_of(shard), channel)
+        while True:
+            message = await layer.receive(channel)
+            for packed in message["events"]:
+                self.take(unpack(packed))
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(RECONCILE_SECONDS)
+            now = time.monotonic()
+            for watcher in tuple(self._watchers):
+                watcher.on_beat(now)
+            try:
+                await self.reconcile()
+            except Exception as exc:  # noqa: BLE001 - the database may be away for a while
+                logger.warning("not compared with the log; trying again", error=str(exc))
+
+    async def reconcile(self) -> None:
+        """Find in the log what no layer message told of, and hand it on."""
+        jobs = list(self._topics)
+        for start in range(0, len(jobs), LOG_PAGE):
+            page = jobs[start : start + LOG_PAGE]
+            for job, seq in (await database_sync_to_async(queries.seqs_of)(page)).items():
+                self.caught_up(job, seq)
+        if self._feeds:
+            since = datetime.now(UTC) - FEED_WINDOW
+            for row in await database_sync_to_async(queries.changed_since)(since):
+                if row.job not in self._topics and not row.is_over:
+                    # Only its latest event: what came before was told, or is in its snapshot.
+                    self._topics[row.job] = Topic(row.seq - 1, row.facts, row.shard)
+                    self.caught_up(row.job, row.seq)
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(self._tasks.discard)
+
+
+_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
+
+
+def hub() -> Hub:
+    """Return the hub of the running event loop: one per web process."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        for closed in [other for other in _hubs if other.is_closed()]:
+            del _hubs[closed]
+        _hubs[loop] = Hub()
+    return _hubs[loop]
+
+
+def _published(job: str, event: queries.StoredEvent, topic: Topic) -> Published:
+    return Published(
+        job=job,
+        seq=event.seq,
+        type=event.type,
+        frame=event.frame,
+        facts=topic.facts,
+        shard=topic.shard,
+    )

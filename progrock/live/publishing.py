@@ -1,0 +1,84 @@
+"""Tell the web processes what was written: one layer message a batch and shard.
+
+A message is a hint that may be lost, doubled or late (DESIGN section 4): failing to send one is
+logged and nothing more, since the hub reconciles with the log.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from channels.layers import get_channel_layer
+
+from progrock import background_loop
+
+logger = structlog.get_logger(__name__)
+SEND_TIMEOUT_SECONDS = 5.0
+MESSAGE_TYPE = "progrock.events"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides who may see an event, and which filters it matches."""
+
+    owner: int | None
+    backend: str
+    labels: tuple[str, ...]
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """One event on its way: `frame` is the JSON text that watchers get as it is."""
+
+    job: str
+    seq: int
+    type: str
+    frame: str
+    facts: Facts
+    shard: int
+
+
+def group_of(shard: int) -> str:
+    """Return the layer group that carries a shard's events."""
+    return f"events.{shard}"
+
+
+def publish(batch: Sequence[Published]) -> None:
+    """Send a batch to the groups of its shards. Never raises; waits for nothing."""
+    by_shard: dict[int, list[list[Any]]] = defaultdict(list)
+    for event in batch:
+        by_shard[event.shard].append(_packed(event))
+    for shard, events in by_shard.items():
+        background_loop.submit(_send(group_of(shard), {"type": MESSAGE_TYPE, "events": events}))
+
+
+async def _send(group: str, message: Mapping[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        raise RuntimeError("CHANNEL_LAYERS has no default layer")
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            await layer.group_send(group, message)
+    except Exception as exc:  # noqa: BLE001 - whatever a layer raises: the log holds the truth
+        logger.warning("events not published; watchers will read them from the log", error=str(exc))
+
+
+def _packed(event: Published) -> list[Any]:
+    facts = event.facts
+    return [
+        event.job, event.seq, event.type, event.frame,
+        facts.owner, facts.backend, list(facts.labels), facts.state, event.shard,
+    ]  # fmt: skip
+
+
+def unpack(packed: list[Any]) -> Published:
+    """Return an event as it was before `publish`."""
+    job, seq, type_, frame, owner, backend, labels, state, shard = packed
+    return Published(
+        job=job, seq=seq, type=type_, frame=frame, shard=shard,
+        facts=Facts(owner, backend, tuple(labels), state),
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""The tables. What may be written to `Job` state and `Event` is decided in `jobs.log` alone."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from progrock.jobs.states import TERMINAL, Condition, State
+
+
+class Job(models.Model):
+    """One long-running piece of work; the present state, as of event number `seq`."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    seq = models.PositiveBigIntegerField(default=1)
+    backend = models.CharField(max_length=100)
+    shard = models.PositiveSmallIntegerField(default=0)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="jobs"
+    )
+    params = models.JSONField(default=dict)
+    retry_of = models.UUIDField(null=True)
+
+    # edited by people, under `version`
+    title = models.CharField(max_length=200)
+    note = models.TextField(default="", blank=True)
+    labels = models.JSONField(default=list, blank=True)
+    pinned = models.BooleanField(default=False)
+    version = models.PositiveIntegerField(default=1)
+
+    # told by the backend
+    state = models.CharField(max_length=16, default=State.PENDING)
+    condition = models.CharField(max_length=16, default=Condition.OK)
+    progress = models.FloatField(null=True)
+    current = models.FloatField(null=True)
+    total = models.FloatField(null=True)
+    unit = models.CharField(max_length=60, null=True)
+    message = models.TextField(null=True)
+    steps = models.JSONField(default=list)
+    result = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    eta = models.FloatField(null=True)
+    eta_low = models.FloatField(null=True)
+    eta_high = models.FloatField(null=True)
+    pace = models.JSONField(default=dict)
+
+    created = models.DateTimeField()
+    started = models.DateTimeField(null=True)
+    updated = models.DateTimeField()
+    finished = models.DateTimeField(null=True)
+
+    # what polling needs. A claim moves `due_at` to the end of its lease and counts `look` up.
+    due_at = models.DateTimeField(null=True)
+    look = models.PositiveIntegerField(default=0)
+    interval = models.FloatField(default=0.0)
+    failures = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    moved_at = models.DateTimeField()
+    operation = models.TextField(null=True)
+    status_url = models.TextField(null=True)
+    start = models.JSONField(null=True)
+    start_sent = models.DateTimeField(null=True)
+    cancel_requested = models.DateTimeField(null=True)
+    cancel_sent = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["backend", "shard", "due_at"],
+                name="job_due",
+                condition=Q(due_at__isnull=False),
+            ),
+            models.Index(fields=["-created"], name="job_created"),
+            models.Index(fields=["state", "-created"], name="job_state"),
+            models.Index(fields=["owner", "-created"], name="job_owner"),
+            models.Index(fields=["-updated"], name="job_updated"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.id})"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self.state in TERMINAL
+
+
+class Event(models.Model):
+    """One numbered, immutable change of a job. `frame` is the JSON text that watchers get."""
+
+    pk = models.CompositePrimaryKey("job_id", "seq")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events", db_index=False)
+    seq = models.PositiveBigIntegerField()
+    type = models.CharField(max_length=16)
+    at = models.DateTimeField()
+    frame = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.seq} {self.type}"
+
+
+class Lane(models.Model):
+    """The tick of one shard of a backend: at most one is armed, the one numbered `tick`."""
+
+    backend = models.CharField(max_length=100)
+    shard = models.PositiveSmallIntegerField()
+    tick = models.PositiveBigIntegerField(default=0)
+    armed_for = models.DateTimeField(null=True)  # null: none is under way
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["backend", "shard"], name="one_lane")]
+
+    def __str__(self) -> str:
+        return f"{self.backend}/{self.shard}"
+
+
+class IdempotencyKey(models.Model):
+    """A client's key for a start: the same key from the same user gives the same job."""
+
+    scope = models.CharField(max_length=40)  # whose: "user:7" or "anonymous"
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # of backend and params
+    job = models.ForeignKey(Job, models.CASCADE)
+    created = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "key"], name="one_start_per_key")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"
+
+
+class Token(models.Model):
+    """A Bearer token of a user; only its SHA-256 is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.name or 'token'}"

@@ -1,0 +1,1 @@
+"""When and how backends are asked: once for everybody."""

@@ -1,0 +1,91 @@
+"""Claim the jobs that are due, for one tick, by a lease.
+
+A claim moves `due_at` to the end of the lease and counts `look` up. When the tick dies, its jobs
+fall due again by themselves; when it is merely late, its look number is old and changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from progrock.jobs.log import as_value
+from progrock.jobs.policy import PollPolicy
+from progrock.jobs.values import JobValue
+from progrock.models import Job
+
+MARGIN = timedelta(seconds=5)
+LARGEST = 5_000  # jobs in one claim
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job held for one look, until the lease ends. `job.look` is the number of this look."""
+
+    job: JobValue
+    params: dict[str, Any]
+    due: datetime
+    lease_ends: datetime
+
+
+def batch_size(policy: PollPolicy) -> int:
+    """Return how many jobs one tick takes: what the backend allows within about a second."""
+    return max(1, min(LARGEST, int(policy.per_second)))
+
+
+def lease_of(policy: PollPolicy) -> timedelta:
+    """Return how long a claim holds: as long as its last request may take, and a margin."""
+    jobs = batch_size(policy)
+    rounds = -(-jobs // policy.in_flight)
+    return MARGIN + timedelta(seconds=jobs / policy.per_second + rounds * policy.timeout)
+
+
+def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> list[Claim]:
+    """Return the jobs of a lane that are due, those that wait longest first, now leased."""
+    due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
+    lease_ends = now + lease_of(policy)
+    with transaction.atomic():
+        jobs = Job.objects.filter(due).order_by("due_at")
+        if connection.features.has_select_for_update_skip_locked:
+            jobs = jobs.select_for_update(skip_locked=True)
+        rows = list(jobs[: batch_size(policy)])
+        Job.objects.filter(id__in=[row.id for row in rows]).update(
+            look=F("look") + 1, due_at=lease_ends
+        )
+    return [_claimed(row, lease_ends) for row in rows]
+
+
+def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:
+    """Return the job to be started, or None when another task has it or it is not to start.
+
+    With `again` (the backend is idempotent) a start that was sent and never answered may be sent
+    once more, after its lease.
+    """
+    unsent = Q(start_sent__isnull=True, state="pending")
+    lost = Q(start_sent__isnull=False, due_at__lte=now)
+    lease_ends = now + lease
+    with transaction.atomic():
+        row = (
+            Job.objects.select_for_update()
+            .filter(unsent | lost if again else unsent, id=id_, started__isnull=True)
+            .exclude(due_at=None)
+            .first()
+        )
+        if row is None:
+            return None
+        Job.objects.filter(id=id_).update(look=row.look + 1, start_sent=now, due_at=lease_ends)
+    return _claimed(row, lease_ends)
+
+
+def hasten(id_: UUID, at: datetime) -> bool:
+    """Bring a started job's next look forward to a time. True when it was later."""
+    return Job.objects.filter(id=id_, due_at__gt=at, started__isnull=False).update(due_at=at) == 1
+
+
+def _claimed(row: Job, lease_ends: datetime) -> Claim:
+    if row.due_at is None:
+        raise ValueError("a job that is never due cannot be claimed")
+    return Claim(replace(as_value(row), look=row.look + 1), row.params, row.due_at, lease_ends)

@@ -1,0 +1,70 @@
+"""Arm the ticks: one Celery countdown per lane, a lane being one shard of a backend.
+
+The lane's row says which tick counts. Arming is compare-and-set: it takes a new number and sends
+a task with it, and a task with an old number ends at once. So a tick that Celery loses, doubles
+or delivers late does no harm; the sweeper arms a lane whose tick never came.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from progrock.jobs import dispatch
+from progrock.models import Job, Lane
+
+SPACING = timedelta(milliseconds=50)  # jobs that fall due closer together share a tick
+TICK_LOST_AFTER = timedelta(seconds=2)
+
+
+def arm(backend: str, shard: int, at: datetime, now: datetime) -> bool:
+    """Have the lane tick at a time, unless it is armed for an earlier one. True when armed."""
+    return _arm(backend, shard, max(at, now + SPACING), now, force=False)
+
+
+def arm_now(backend: str, shard: int, now: datetime) -> bool:
+    """Have the lane tick now, whatever it is armed for: its tick was lost."""
+    return _arm(backend, shard, now, now, force=True)
+
+
+def arm_next(backend: str, shard: int, now: datetime) -> None:
+    """Arm the lane for the job that falls due first; with none, nothing is armed."""
+    first = (
+        Job.objects.filter(backend=backend, shard=shard, due_at__isnull=False)
+        .order_by("due_at")
+        .values_list("due_at", flat=True)
+        .first()
+    )
+    if first is not None:
+        arm(backend, shard, first, now)
+
+
+def begin(backend: str, shard: int, tick: int) -> bool:
+    """Take the tick: True for the one call whose number is the armed one."""
+    taken = Lane.objects.filter(
+        backend=backend, shard=shard, tick=tick, armed_for__isnull=False
+    ).update(armed_for=None)
+    return taken == 1
+
+
+def overdue(now: datetime) -> list[tuple[str, int]]:
+    """Return the lanes whose jobs are due while no tick came."""
+    late = now - TICK_LOST_AFTER
+    lanes = (
+        Job.objects.filter(due_at__lt=late, started__isnull=False)
+        .values_list("backend", "shard")
+        .distinct()
+    )
+    ticking = set(Lane.objects.filter(armed_for__gte=late).values_list("backend", "shard"))
+    return [lane for lane in lanes if lane not in ticking]
+
+
+def _arm(backend: str, shard: int, at: datetime, now: datetime, *, force: bool) -> bool:
+    lane, _ = Lane.objects.get_or_create(backend=backend, shard=shard)
+    later = Q() if force else Q(armed_for__isnull=True) | Q(armed_for__gt=at)
+    tick = lane.tick + 1
+    armed = Lane.objects.filter(later, id=lane.pk, tick=lane.tick).update(tick=tick, armed_for=at)
+    if armed:
+        wait = (at - now).total_seconds()
+        transaction.on_commit(lambda: dispatch.send_tick(backend, shard, tick, wait))
+    return armed == 1

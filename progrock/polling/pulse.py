@@ -1,0 +1,36 @@
+"""The worker's sign of life, kept in Redis, for `/readyz` and the doctor."""
+
+import time
+
+import redis
+from django.conf import settings
+
+KEY = "progrock:pulse"
+TTL_SECONDS = 30
+CONNECT_SECONDS = 2.0
+
+
+def client() -> redis.Redis:
+    """Return a Redis client whose every wait has an end."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
+    )
+
+
+def beat() -> None:
+    """Say that a worker does its work. Redis may be away: the next beat comes soon."""
+    try:
+        with client() as connection:
+            connection.set(KEY, repr(time.time()), ex=TTL_SECONDS)
+    except redis.RedisError:
+        return
+
+
+def age_seconds() -> float | None:
+    """Return how long ago a worker last gave a sign, or None when there was none lately.
+
+    Raises redis.RedisError when Redis does not answer.
+    """
+    with client() as connection:
+        at = connection.get(KEY)
+    return None if at is None else max(0.0, time.time() - float(at))  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""The sweeper: find what was left lying, and set it going again. Run every few seconds by beat.
+
+Everything that Celery and Redis carry may be lost (DESIGN section 4); what is to be done stands in
+the database, and this finds it.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from django.db import connection
+
+from progrock import conf
+from progrock.backends import registry
+from progrock.jobs import dispatch, log
+from progrock.jobs.changes import Ended, JobError
+from progrock.jobs.services import KEY_KEPT, START_GRACE
+from progrock.jobs.states import TERMINAL, JobErrorCode, State
+from progrock.models import Event, IdempotencyKey, Job
+from progrock.polling import lanes, pulse
+
+logger = structlog.get_logger(__name__)
+BATCH = 1_000
+CANCEL_GRACE = timedelta(seconds=5)
+_UNKNOWN = JobError(
+    code=JobErrorCode.START_UNKNOWN,
+    message="The start was sent and never answered; whether the job runs there is not known.",
+)
+
+
+def sweep() -> None:
+    """Set going again what a lost task left behind, and leave a sign of life."""
+    now = datetime.now(UTC)
+    found = {
+        "starts": _resume_starts(now),
+        "lanes": _resume_lanes(now),
+        "cancels": _resume_cancels(now),
+    }
+    pulse.beat()
+    if any(found.values()):
+        logger.info("swept", **found)
+
+
+def _resume_starts(now: datetime) -> int:
+    overdue = Job.objects.filter(due_at__lte=now, started=None).exclude(state__in=TERMINAL)
+    rows = list(overdue.values_list("id", "backend", "start_sent")[:BATCH])
+    for id_, name, start_sent in rows:
+        backend = registry.find(name)
+        if start_sent is None or (backend is not None and backend.is_idempotent):
+            if start_sent is None:  # not swept again before its task had time to run
+                Job.objects.filter(id=id_, start_sent=None).update(due_at=now + START_GRACE)
+            dispatch.send_start(id_)
+        else:
+            change = Ended(state=State.FAILED, error=_UNKNOWN)
+            log.record([log.Entry(job=id_, change=change)], registry.policy_of)
+    return len(rows)
+
+
+def _resume_lanes(now: datetime) -> int:
+    late = lanes.overdue(now)
+    for backend, shard in late:
+        lanes.arm_now(backend, shard, now)
+    return len(late)
+
+
+def _resume_cancels(now: datetime) -> int:
+    unsent = Job.objects.filter(
+        cancel_requested__lt=now - CANCEL_GRACE, cancel_sent=None, finished=None
+    )
+    ids = list(unsent.values_list("id", flat=True)[:BATCH])
+    for id_ in ids:
+        dispatch.send_cancel(id_)
+    return len(ids)
+
+
+def prune() -> int:
+    """Delete the events and keys that are no longer kept; return how many events went."""
+    now = datetime.now(UTC)
+    IdempotencyKey.objects.filter(created__lt=now - KEY_KEPT).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {Event._meta.db_table} WHERE seq <= ("
+            f"SELECT seq FROM {Job._meta.db_table} AS job WHERE job.id = job_id) - %s",
+            [conf.events_kept()],
+        )
+        return int(cursor.rowcount)

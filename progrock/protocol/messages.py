@@ -1,0 +1,144 @@
+"""What a client may send: one model an action (PROTOCOL section 2.2).
+
+Unknown fields are ignored, so that a newer client can talk to an older server. No text may hold
+NUL, which PostgreSQL cannot store.
+"""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+TITLE_LENGTH = 200
+LABEL_LENGTH = 60
+LABELS = 20
+KEY_LENGTH = 255
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("must not contain the character NUL")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _without_nul(key)
+            _without_nul(item)
+    elif isinstance(value, list):
+        for item in value:
+            _without_nul(item)
+    return value
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
+Labels = Annotated[list[Label], Field(max_length=LABELS)]
+Params = Annotated[dict[str, Any], AfterValidator(_without_nul)]
+Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
+def as_job_id(text: str) -> UUID | None:
+    """Return the UUID of a job id in text form, or None where it cannot be one."""
+    try:
+        job = UUID(text)
+    except ValueError:
+        return None
+    return job if str(job) == text.lower() else None
+
+
+class Message(BaseModel):
+    """One frame from a client. `id`, where given, comes back in the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[Text, Field(max_length=64)] | None = None
+
+
+class StartRequest(BaseModel):
+    """A wish for a new job; shared by the `start` message and `POST jobs`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    backend: Text | None = None
+    params: Params = {}
+    title: Annotated[Text, Field(max_length=TITLE_LENGTH)] | None = None
+    labels: Labels = []
+
+
+class Filter(BaseModel):
+    """Which jobs: all fields must match; an absent field matches every job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Text | list[Text] | None = None
+    backend: Text | None = None
+    label: Text | None = None
+    mine: bool = False
+
+
+class Auth(Message):
+    """Say who is there, by a token."""
+
+    action: Literal["auth"]
+    token: Text
+
+
+class Start(Message, StartRequest):
+    """Start a job and watch it. `key` makes a repetition give the same job."""
+
+    action: Literal["start"]
+    key: Annotated[Text, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
+
+
+class Watch(Message):
+    """Follow one job (`job`, `after`) or all that match (`feed`, `filter`)."""
+
+    action: Literal["watch"]
+    job: Text | None = None
+    after: Seq | None = None
+    feed: Literal["jobs"] | None = None
+    filter: Filter = Filter()
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "Watch":
+        if (self.job is None) == (self.feed is None):
+            raise ValueError('give either "job" or "feed": "jobs"')
+        return self
+
+
+class Unwatch(Message):
+    """Stop following a job or the feed."""
+
+    action: Literal["unwatch"]
+    job: Text | None = None
+    feed: Literal["jobs"] | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "Unwatch":
+        if (self.job is None) == (self.feed is None):
+            raise ValueError('give either "job" or "feed": "jobs"')
+        return self
+
+
+class Cancel(Message):
+    """Ask the backend to stop a job."""
+
+    action: Literal["cancel"]
+    job: Text
+
+
+class ListJobs(Message):
+    """One page of the jobs that match, newest first."""
+
+    action: Literal["list"]
+    filter: Filter = Filter()
+    limit: Annotated[int, Field(strict=True, ge=1, le=200)] = 50
+    cursor: Text | None = None
+
+
+class Ping(Message):
+    """Ask for a sign of life."""
+
+    action: Literal["ping"]
+
+
+ClientMessage = Auth | Start | Watch | Unwatch | Cancel | ListJobs | Ping

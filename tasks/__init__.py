@@ -1,0 +1,1 @@
+"""The Celery tasks: they parse, call one function, and decide nothing."""

@@ -1,0 +1,19 @@
+"""Starts and cancels: one job each. Acknowledged early: a start is never repeated by Celery."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from progrock.polling import starting
+
+
+@shared_task
+def start_job(job: str) -> None:
+    """Start a job on its backend."""
+    starting.start(UUID(job))
+
+
+@shared_task
+def cancel_job(job: str) -> None:
+    """Stop a job on its backend."""
+    starting.cancel(UUID(job))
