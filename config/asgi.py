@@ -1,6 +1,7 @@
 """The ASGI entry point: HTTP to Django, `/prog/` to the consumer."""
 
 import os
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -9,12 +10,14 @@ django_application = get_asgi_application()  # sets Django up before the consume
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
-from progrock.live.consumer import ProgressConsumer  # noqa: E402
-from progrock.live.handshake import Handshake  # noqa: E402
 
+from progrock.live.consumer import ProgressConsumer  # noqa: E402
+from progrock.live.handshake import Application, Handshake  # noqa: E402
+
+routes: list[Any] = [path("prog/", cast("Any", ProgressConsumer.as_asgi()))]
 application = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": Handshake(URLRouter([path("prog/", ProgressConsumer.as_asgi())])),
+        "websocket": Handshake(cast("Application", URLRouter(routes))),
     }
 )

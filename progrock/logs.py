@@ -8,8 +8,9 @@ import logging.config
 import sys
 
 import structlog
+from structlog.typing import Processor
 
-_SHARED = [
+_SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
     structlog.processors.format_exc_info,

@@ -4,6 +4,8 @@ Browsers need not reach a backend, and its address stays unknown to them. Only p
 brought: a page or script of a backend must never run under the site's own origin.
 """
 
+from typing import Any
+
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -32,15 +34,18 @@ async def get_result(request: HttpRequest, job: str) -> HttpResponse:
         raise RequestError(
             ErrorCode.NOT_FINISHED, "The job has no result (yet): it has not succeeded.", job=job
         )
-    result = found.result
-    is_picture = (
-        isinstance(result, dict)
-        and result.get("media_type") in PICTURES
-        and isinstance(result.get("url"), str)
-    )
-    if not is_picture:
-        return json_response({"result": result})
-    return await database_sync_to_async(_picture)(found, result["url"])
+    url = _picture_url(found.result)
+    if url is None:
+        return json_response({"result": found.result})
+    return await database_sync_to_async(_picture)(found, url)
+
+
+def _picture_url(result: Any) -> str | None:
+    """Return the address of a result of the form {url, media_type: image/…}."""
+    if not isinstance(result, dict) or result.get("media_type") not in PICTURES:
+        return None
+    url = result.get("url")
+    return url if isinstance(url, str) else None
 
 
 def _picture(job: Job, url: str) -> HttpResponse:

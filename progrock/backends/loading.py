@@ -129,7 +129,7 @@ class _Compiler:
         } | self._authorization()
         start = self._request("start", table.start, "POST")
         status = self._request("status", table.status, "GET")
-        cancel = table.cancel and self._request("cancel", table.cancel, "GET")
+        cancel = self._request("cancel", table.cancel, "GET") if table.cancel else None
         fields = self._map()
         states = self._states()
         self._check_schema()

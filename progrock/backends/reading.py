@@ -36,13 +36,12 @@ def read_start(
             retry_after=retry_after,
         )
     start = reply.as_json()
+    reply_error: str | None = None
     try:
         found = backend.start_fields.read(_document(reply, job, params, start))
     except BackendError as exc:
         found = {}
         reply_error = str(exc)
-    else:
-        reply_error = None
     if not 200 <= reply.status < 300 or found.get("refused") is True:
         message = _text(found.get("error")) or _refusal(reply)
         return StartFailed(look=job.look, error=_error(JobErrorCode.BACKEND_REFUSED, message))

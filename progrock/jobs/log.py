@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from progrock.jobs import transitions
 from progrock.jobs.changes import CancelRequested, Change, JobError, Observation
@@ -35,7 +35,9 @@ _WRITTEN = (
     "eta_high pace started updated finished look interval failures failing_since moved_at "
     "operation status_url start start_sent cancel_requested due_at"
 ).split()
-_FIELDS = [Job._meta.get_field(name) for name in _WRITTEN]
+_FIELDS: list[models.Field[Any, Any]] = [
+    field for field in Job._meta.concrete_fields if field.name in _WRITTEN
+]
 _UPDATE = "UPDATE {table} SET {columns} WHERE id = %s".format(
     table=Job._meta.db_table,
     columns=", ".join(f"{field.column} = %s" for field in _FIELDS),

@@ -7,7 +7,7 @@ bounded outbox, so that frames keep their order and a slow reader delays nobody.
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -49,7 +49,7 @@ class ProgressConsumer(AsyncConsumer):
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         """Accept, and say hello."""
-        self.who: Who | None = self.scope["who"]
+        self.who: Who | None = cast("dict[str, Any]", self.scope)["who"]
         self.connection = uuid4().hex[:16]
         self.positions: dict[str, int | None] = {}  # by job; None while its log is read
         self.held: dict[str, list[Published]] = {}

@@ -6,7 +6,7 @@ logged and nothing more, since the hub reconciles with the log.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def publish(batch: Sequence[Published]) -> None:
         background_loop.submit(_send(group_of(shard), {"type": MESSAGE_TYPE, "events": events}))
 
 
-async def _send(group: str, message: Mapping[str, Any]) -> None:
+async def _send(group: str, message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         raise RuntimeError("CHANNEL_LAYERS has no default layer")

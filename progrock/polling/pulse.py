@@ -33,4 +33,4 @@ def age_seconds() -> float | None:
     """
     with client() as connection:
         at = connection.get(KEY)
-    return None if at is None else max(0.0, time.time() - float(at))  # type: ignore[arg-type]
+    return None if at is None else max(0.0, time.time() - float(at))
