@@ -1,6 +1,8 @@
 """The command line of each child of a launch."""
 
+import re
 import sys
+from dataclasses import replace
 
 from progrock.launcher import redis_server
 from progrock.launcher.child import ChildSpec
@@ -9,6 +11,7 @@ from progrock.launcher.plan import RENDERER_HOST, Plan
 GRACEFUL_SECONDS = 3
 WORKER_THREADS = 16
 LARGEST_FRAME_BYTES = 65536
+WEB_NOISE = re.compile("Service Unavailable: /readyz")  # the launcher itself asks until it is
 
 
 def redis(plan: Plan) -> ChildSpec | None:
@@ -34,7 +37,9 @@ def worker(plan: Plan) -> ChildSpec:
     # Gossip, mingle and heartbeats are for several workers that know each other; here is one.
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     pool = ["--pool", "threads", "--concurrency", str(WORKER_THREADS)]
-    return _celery(plan, "worker", *pool, *options)
+    spec = _celery(plan, "worker", *pool, *options)
+    # To run as root is the machine's owner's business, for example in a container.
+    return _without_warning(spec, "You're running the worker with superuser privileges")
 
 
 def beat(plan: Plan) -> ChildSpec:
@@ -56,7 +61,9 @@ def web(plan: Plan) -> ChildSpec:
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     application = ["config.asgi:application", "--no-access-log", "--no-server-header"]
-    return _python(plan, "web", "-m", "uvicorn", *application, *words)
+    spec = _python(plan, "web", "-m", "uvicorn", *application, *words)
+    spec = _without_warning(spec, "No directory at")  # the embedded default collects no files
+    return replace(spec, noise=WEB_NOISE)
 
 
 def renderer(plan: Plan) -> ChildSpec | None:
@@ -74,6 +81,13 @@ def renderer(plan: Plan) -> ChildSpec | None:
 def _celery(plan: Plan, kind: str, *options: str) -> ChildSpec:
     quiet = ["-m", "celery", "-A", "config", "--quiet"]
     return _python(plan, kind, *quiet, kind, "--loglevel", "INFO", *options)
+
+
+def _without_warning(spec: ChildSpec, beginning: str) -> ChildSpec:
+    """Return the child with warnings that begin so left out, and the user's own filters kept."""
+    filters = [f"ignore:{beginning}", spec.environ.get("PYTHONWARNINGS", "")]
+    more = {"PYTHONWARNINGS": ",".join(filter(None, filters))}
+    return replace(spec, environ={**spec.environ, **more})
 
 
 def _python(plan: Plan, name: str, *arguments: str, **more_environ: str) -> ChildSpec:

@@ -97,6 +97,8 @@ async def _tell_ready(plan: Plan, log: Log) -> None:
 async def _missing(plan: Plan) -> str | None:
     """Return what is not ready yet, or None."""
     host, port = plan.address.reachable_host, plan.address.port
+    if await probes.get(host, port, "/healthz", named=plan.probe_name) is None:
+        return f"the web server does not answer on port {port}"
     answer = await probes.get(host, port, "/readyz", named=plan.probe_name)
     if answer is None:
         return f"the web server does not answer on port {port}"
