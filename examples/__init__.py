@@ -1,0 +1,1 @@
+"""Programs that stand beside ProgRock and show it at work; none is imported by it."""

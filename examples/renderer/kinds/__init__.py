@@ -1,0 +1,1 @@
+"""The kinds of jobs that the service can run."""
