@@ -1,0 +1,10 @@
+"""The addresses of the pages."""
+
+from django.urls import path
+
+from progrock.dashboard import views
+
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("jobs/<uuid:job>", views.job, name="job"),
+]

@@ -1,0 +1,65 @@
+"""The pages. They say what is there when they are asked; what happens then comes to progrock.js."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+
+from progrock import identity
+from progrock.dashboard import queries
+from progrock.errors import RequestError
+from progrock.identity import Who
+
+P = ParamSpec("P")
+
+
+def page(
+    view: Callable[Concatenate[HttpRequest, Who, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Make a page of a view that is told who visits it; strangers are sent to the login page."""
+
+    @require_safe
+    @cache_control(private=True, no_cache=True)
+    @wraps(view)
+    def admit(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            who = identity.of_request(request)
+        except RequestError:
+            return redirect_to_login(request.get_full_path())
+        return view(request, who, *args, **kwargs)
+
+    return admit
+
+
+@page
+def index(request: HttpRequest, who: Who) -> HttpResponse:
+    """The list of jobs, and the form that starts one."""
+    return render(request, "progrock/index.html", _context(queries.latest_jobs(who)))
+
+
+@page
+def job(request: HttpRequest, who: Who, job: UUID) -> HttpResponse:
+    """One job."""
+    try:
+        told = queries.one_job(who, job)
+    except RequestError as exc:
+        raise Http404 from exc
+    return render(request, "progrock/job.html", _context([told]) | {"title": told["title"]})
+
+
+def _context(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    choices = queries.backend_choices()
+    titles = {choice.name: choice.title for choice in choices}
+    return {
+        "backends": choices,
+        "backends_json": [asdict(choice) for choice in choices],
+        "jobs_json": jobs,
+        "lines": [queries.as_line(told, titles) for told in jobs],
+    }
