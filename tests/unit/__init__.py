@@ -1,0 +1,1 @@
+"""The pure parts, one at a time: no database, no Redis, no network."""
