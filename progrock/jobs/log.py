@@ -35,7 +35,7 @@ _WRITTEN = (
     "eta_high pace started updated finished look interval failures failing_since moved_at "
     "operation status_url start start_sent cancel_requested due_at"
 ).split()
-_FIELDS: list[models.Field[Any, Any]] = [
+_FIELDS: "list[models.Field[Any, Any]]" = [
     field for field in Job._meta.concrete_fields if field.name in _WRITTEN
 ]
 _UPDATE = "UPDATE {table} SET {columns} WHERE id = %s".format(
