@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from progrock.backends.expressions import Fields
+from progrock.backends.cookies import Jar
+from progrock.backends.expressions import Fields, Stream
+from progrock.backends.masking import Mask
 from progrock.backends.templates import Template
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.states import State
@@ -53,6 +55,24 @@ class RequestTemplate:
     body: Template | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """One request that asks for the state of up to `size` jobs; `each` reads its reply."""
+
+    request: RequestTemplate
+    size: int
+    each: Stream
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What a backend told this process: its latest challenge, and the cookies of all jobs."""
+
+    challenge: str | None = None
+    cookies: Jar = field(default_factory=dict)
+    unknown_words: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     """One configured service. Clients name it by `name`, never by its URL."""
@@ -64,15 +84,29 @@ class Backend:
     origins: frozenset[Origin]
     headers: Mapping[str, str]
     params_schema: Mapping[str, Any]
+    cookies: Literal["none", "job", "backend"] = "none"
+    challenge_status: int | None = None
+    challenge_header: str = ""
+    hook_secrets: tuple[str, ...] = ()
+    mask: Mask = field(default_factory=Mask)
+    lookup: RequestTemplate | None = None
     start: RequestTemplate
     is_idempotent: bool
-    status: RequestTemplate
-    cancel: RequestTemplate | None
+    status: RequestTemplate | None  # None: only in batches
+    is_by_code: bool = False
+    batch: Batch | None = None
+    also: RequestTemplate | None = None
+    outcome: RequestTemplate | None = None
+    cancel: RequestTemplate | None = None
+    log: RequestTemplate | None = None
+    lookup_fields: Fields
     start_fields: Fields
     poll_fields: Fields
+    log_fields: Fields
     states: Mapping[str, State]
     policy: PollPolicy
     not_found_grace: float
+    remembered: Remembered = field(default_factory=Remembered, compare=False)
 
     def filled_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the params with the schema's defaults for what is missing."""

@@ -4,35 +4,34 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
 
+from progrock.backends import guard
 from progrock.backends.backend import Backend, Origin, RequestTemplate
 from progrock.backends.errors import Refused
 from progrock.backends.http import HttpRequest
-from progrock.backends.templates import MISSING, as_text, render_tree
+from progrock.backends.templates import MISSING, Operations, as_text, render_tree
+from progrock.jobs.values import JobValue
 from progrock.protocol.codec import encode
 
 
-def context_of(
-    *, job: str, params: Mapping[str, Any], operation: str | None, start: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def context_of(job: JobValue, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return what templates may name."""
-    return {"job": job, "params": params, "operation": operation, "start": start}
-
-
-def start_request(backend: Backend, context: Mapping[str, Any]) -> HttpRequest:
-    """Return the request that starts a job. Raises TemplateError or Refused."""
-    return build(backend, backend.start, context)
+    return {
+        "job": str(job.id),
+        "params": params,
+        "operation": job.operation,
+        "start": job.start,
+        "lookup": job.lookup,
+        "offset": job.log_offset,
+    }
 
 
 def status_request(
     backend: Backend, context: Mapping[str, Any], status_url: str | None
 ) -> HttpRequest:
     """Return the request that asks for a job's status, at `status_url` where one was told."""
+    if backend.status is None:
+        raise Refused("This backend can be asked in batches only.")
     return build(backend, backend.status, context, url=status_url)
-
-
-def cancel_request(backend: Backend, context: Mapping[str, Any]) -> HttpRequest | None:
-    """Return the request that stops a job, or None where the backend has no such call."""
-    return build(backend, backend.cancel, context) if backend.cancel else None
 
 
 def build(
@@ -41,7 +40,7 @@ def build(
     context: Mapping[str, Any],
     url: str | None = None,
 ) -> HttpRequest:
-    """Return one request; `url` takes the place of the template's path.
+    """Return one request; `url` takes the place of the template's address.
 
     Raises TemplateError for a missing value, Refused for an address on a foreign origin.
     """
@@ -66,13 +65,17 @@ def build(
     )
 
 
-def checked(backend: Backend, url: str) -> str:
-    """Return an absolute URL on an allowed origin; a relative one is resolved. Raises Refused."""
-    absolute = urljoin(backend.base_url + "/", url)
+def checked(backend: Backend, url: str, base: str = "") -> str:
+    """Return an absolute URL on an allowed origin. Raises Refused.
+
+    A relative one is resolved against `base`, by default the backend's base_url.
+    """
     try:
+        absolute = urljoin(base or backend.base_url + "/", url.strip())
         origin = Origin.of(absolute)
     except ValueError as exc:
         raise Refused(f"The backend named an address that cannot be used: {exc}.") from exc
+    guard.check_literal(origin.host)
     if origin not in backend.origins:
         raise Refused(f"The backend named an address on {origin}, which is not among its origins.")
     return absolute
@@ -82,7 +85,7 @@ def _address(backend: Backend, request: RequestTemplate, context: Mapping[str, A
     if request.path is not None:
         return backend.base_url + request.path.render_text(context, _segment)
     if request.url is None:
-        raise Refused("The request has neither path nor url.")
+        raise Refused("The backend told no address to ask for the job's status.")
     return request.url.render_text(context)
 
 
@@ -102,7 +105,9 @@ def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (key, as_text(item))
         for key, value in fields.items()
-        for item in (value if isinstance(value, list) else [value])
+        for item in (
+            value if isinstance(value, list) and not isinstance(value, Operations) else [value]
+        )
     ]
 
 

@@ -4,7 +4,7 @@ These models say what keys and types are allowed. What they mean together is che
 into a `Backend`, by `progrock.backends.backend`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,8 +29,17 @@ class AuthTable(_Table):
         return self
 
 
+class ChallengeTable(_Table):
+    """On this status: copy the header from the reply, and send the request again with it."""
+
+    status: Annotated[int, Field(ge=400, le=499)]
+    header: str
+
+
 class RequestTable(_Table):
     """One request of a backend, with templates."""
+
+    needs_address: ClassVar[bool] = True
 
     method: Method | None = None
     path: str | None = None
@@ -43,8 +52,10 @@ class RequestTable(_Table):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "RequestTable":
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give one of path and url")
+        if self.path is not None and self.url is not None:
+            raise ValueError("give one of path and url, not both")
+        if self.needs_address and self.path is None and self.url is None:
+            raise ValueError("give a path or a url")
         if sum(part is not None for part in (self.json_, self.form, self.body)) > 1:
             raise ValueError("give only one of json, form and body")
         return self
@@ -54,6 +65,19 @@ class StartTable(RequestTable):
     """The request that starts the work."""
 
     idempotent: bool = False
+
+
+class StatusTable(RequestTable):
+    """The request that asks for the state; without an address it goes to the `status_url`."""
+
+    needs_address: ClassVar[bool] = False
+
+
+class BatchTable(RequestTable):
+    """One request that asks for the state of many."""
+
+    size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    each: str
 
 
 class PollTable(_Table):
@@ -86,14 +110,35 @@ class BackendTable(_Table):
     origins: list[str] = []
     auth: AuthTable | None = None
     headers: dict[str, str] = {}
+    cookies: Literal["none", "job", "backend"] = "none"
+    challenge: ChallengeTable | None = None
+    hook_secrets: list[str] = []
     not_found_grace: Annotated[float, Field(ge=0, le=3600)] = 10.0
     params: dict[str, Any] = {"type": "object"}
+    lookup: RequestTable | None = None
     start: StartTable
-    status: RequestTable
+    status: StatusTable | Literal["code"] | None = None
+    batch: BatchTable | None = None
+    also: RequestTable | None = None
+    outcome: RequestTable | None = None
     cancel: RequestTable | None = None
+    log: RequestTable | None = None
     map: dict[str, str] = {}
     states: dict[str, str] = {}
     poll: PollTable = PollTable()
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "BackendTable":
+        if self.status is None and self.batch is None:
+            raise ValueError('needs a status table, status = "code", or a batch table')
+        is_at_url = self.status == "code" or (
+            isinstance(self.status, StatusTable) and not (self.status.path or self.status.url)
+        )
+        if is_at_url and "status_url" not in self.map:
+            raise ValueError(
+                "status has no address of its own: give status.path, status.url, or map.status_url"
+            )
+        return self
 
 
 class BackendsFile(_Table):

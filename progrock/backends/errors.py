@@ -3,7 +3,8 @@
 BackendError          could not be used; `is_permanent` says whether to try again
 ├── DescriptionError  the TOML is wrong; `problems` holds all that was found
 ├── TemplateError     a template names a value that this job does not have
-├── Refused           the guard refused a request: foreign origin, redirect, size
+├── Refused           the guard refused a request: foreign origin, forbidden address
+├── BadReply          an answer that cannot be taken: too large, not to be read
 └── Unreachable       no answer: connection, time
 """
 
@@ -45,10 +46,18 @@ class TemplateError(BackendError):
 
 
 class Refused(BackendError):
-    """Raised by the guard before anything is sent, or when an answer breaks a bound."""
+    """Raised by the guard before anything is sent."""
 
     is_permanent = True
 
 
+class BadReply(BackendError):
+    """Raised when an answer came and cannot be taken: it is too large, or not to be read."""
+
+
 class Unreachable(BackendError):
-    """Raised when a backend does not answer."""
+    """Raised when a backend does not answer. `was_sent`: it may have got the request."""
+
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent

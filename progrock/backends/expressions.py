@@ -3,19 +3,22 @@
 A field that fails or finds nothing is null; it never fails the others.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import jq
 
-from progrock.backends.errors import BackendError
+from progrock.backends.errors import BadReply
 
-START_FIELDS = frozenset({"operation", "status_url", "refused"})
 POLL_FIELDS = frozenset(
     {"state", "gone", "progress", "current", "total", "unit", "message", "steps"}
     | {"result", "error", "log", "retry_after", "status_url"}
 )
-FIELDS = START_FIELDS | POLL_FIELDS
+START_FIELDS = POLL_FIELDS | {"operation", "refused"}
+LOOKUP_FIELDS = frozenset({"lookup"})
+LOG_FIELDS = frozenset({"log", "log_offset"})
+FIELDS = START_FIELDS | LOOKUP_FIELDS | LOG_FIELDS
 
 
 class BadExpression(ValueError):
@@ -25,6 +28,7 @@ class BadExpression(ValueError):
 def check(expression: str) -> None:
     """Raise BadExpression when an expression is not jq."""
     try:
+        jq.compile(expression)
         jq.compile(_guarded(expression))
     except ValueError as exc:
         raise BadExpression(str(exc)) from exc
@@ -43,8 +47,24 @@ class Fields:
         try:
             found = self._program.input_text(document).first()
         except ValueError as exc:  # halt_error and its like, which `try` does not catch
-            raise BackendError(f"The reply could not be read: {exc}") from exc
+            raise BadReply(f"The reply could not be read: {exc}") from exc
         return found  # type: ignore[no-any-return]
+
+
+class Stream:
+    """One jq expression that gives any number of values."""
+
+    MOST = 100_000
+
+    def __init__(self, expression: str) -> None:
+        self._program = jq.compile(expression)
+
+    def read(self, document: str) -> list[Any]:
+        """Return the values for a document as JSON text. Raises BadReply."""
+        try:
+            return list(itertools.islice(iter(self._program.input_text(document)), self.MOST))
+        except ValueError as exc:
+            raise BadReply(f"The reply could not be read: {exc}") from exc
 
 
 def _guarded(expression: str) -> str:

@@ -27,6 +27,8 @@ class HttpReply:
     status: int
     headers: Mapping[str, str]
     content: bytes
+    set_cookie: tuple[str, ...] = ()  # apart, since several cannot be joined into one
+    url: str = ""  # of the request: a relative Location is resolved against it
 
     @cached_property
     def _parsed(self) -> tuple[Any, bool]:

@@ -3,31 +3,40 @@
 Replies are hostile input: numbers are bounded, texts are cut, nothing is trusted to have a type.
 """
 
-import email.utils
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from progrock.backends import building
-from progrock.backends.backend import Backend
-from progrock.backends.errors import BackendError
+from progrock.backends.backend import Backend, Batch
+from progrock.backends.errors import BadReply, Unreachable
 from progrock.backends.http import HttpReply
+from progrock.backends.values import (
+    TEXT_LENGTH,
+    as_number,
+    as_scalar,
+    as_steps,
+    as_text,
+    cleaned,
+    retry_after_of,
+)
 from progrock.jobs.changes import Change, JobError, Observation, PollFailed, Started, StartFailed
 from progrock.jobs.states import JobErrorCode, State
 from progrock.jobs.values import JobValue
 from progrock.protocol.codec import encode
 
-TEXT_LENGTH = 4_000
-STEPS = 200
 TRY_LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
 
 
 def read_start(
     backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply
 ) -> Change:
-    """Return Started or StartFailed for the reply to the start request."""
-    retry_after = _retry_after(reply)
+    """Return Started or StartFailed for the reply to the start request.
+
+    Raises BadReply or Refused when the reply cannot be taken.
+    """
+    retry_after = retry_after_of(reply)
     if reply.status in TRY_LATER:
         return StartFailed(
             look=job.look,
@@ -36,51 +45,156 @@ def read_start(
             retry_after=retry_after,
         )
     start = reply.as_json()
-    reply_error: str | None = None
-    try:
-        found = backend.start_fields.read(_document(reply, job, params, start))
-    except BackendError as exc:
-        found = {}
-        reply_error = str(exc)
+    found = backend.start_fields.read(document(reply, job, params, start=start))
     if not 200 <= reply.status < 300 or found.get("refused") is True:
-        message = _text(found.get("error")) or _refusal(reply)
+        message = as_text(found.get("error")) or _refusal(reply)
         return StartFailed(look=job.look, error=_error(JobErrorCode.BACKEND_REFUSED, message))
     operation = found.get("operation")
-    observation = _observation(backend, job, found, retry_after)
-    is_unfollowable = operation is None and "operation" in backend.start_fields.names
-    if (is_unfollowable or reply_error) and not _ends(observation):
-        message = reply_error or "The backend accepted the job and told no id to ask for it by."
-        return StartFailed(look=job.look, error=_error(JobErrorCode.BAD_REPLY, message))
+    observation = _observation(backend, job, found, reply, retry_after)
+    if backend.is_by_code and reply.status != 202 and observation.status_url is None:
+        observation = replace(observation, state=State.SUCCEEDED)  # answered at once
+    if not _ends(observation) and not _can_be_followed(backend, operation, observation):
+        what = "id" if "operation" in backend.start_fields.names else "address"
+        raise BadReply(f"The backend accepted the job and told no {what} to ask for it by.")
     return Started(
         look=job.look,
-        operation=None if operation is None else _scalar(operation),
+        operation=None if operation is None else as_scalar(operation),
         start=start,
         observation=observation,
     )
 
 
+def _can_be_followed(backend: Backend, operation: Any, seen: Observation) -> bool:
+    if seen.status_url is not None:
+        return True
+    has_address = backend.status is not None and (
+        backend.status.path is not None or backend.status.url is not None
+    )
+    needs_operation = "operation" in backend.start_fields.names
+    return (has_address or backend.batch is not None) and (
+        operation is not None or not needs_operation
+    )
+
+
 def read_poll(
-    backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply
+    backend: Backend,
+    job: JobValue,
+    params: Mapping[str, Any],
+    reply: HttpReply,
+    at: datetime | None = None,
+    *,
+    also: HttpReply | None = None,
+    outcome: HttpReply | None = None,
 ) -> Change:
-    """Return an Observation, or PollFailed when nothing can be learnt from the reply."""
-    retry_after = _retry_after(reply)
-    try:
-        found = backend.poll_fields.read(_document(reply, job, params, job.start))
-    except BackendError as exc:
-        return _failed(job, JobErrorCode.BAD_REPLY, str(exc), retry_after)
+    """Return an Observation, or PollFailed when nothing can be learnt from the reply.
+
+    Raises BadReply when it cannot be read, Refused when it names a foreign address.
+    """
+    at = at or datetime.now(UTC)
+    retry_after = retry_after_of(reply)
+    found = backend.poll_fields.read(
+        document(reply, job, params, start=job.start, also=also, outcome=outcome)
+    )
     if _is_gone(backend, reply, found):
-        return Observation(look=job.look, gone=True)
-    if reply.status in TRY_LATER:
-        message = f"The backend answers with HTTP {reply.status}."
-        return _failed(job, JobErrorCode.BACKEND_UNREACHABLE, message, retry_after)
-    observation = _observation(backend, job, found, retry_after)
+        began = job.started or job.created
+        is_early = (at - began).total_seconds() < backend.not_found_grace
+        is_cancelled = job.cancel_requested is not None
+        return Observation(look=job.look, gone=is_cancelled or not is_early)
+    if reply.status in TRY_LATER or 300 <= reply.status < 400:
+        return _unanswered(job, reply, retry_after)
+    observation = _observation(backend, job, found, reply, retry_after)
+    if backend.is_by_code:
+        return _by_code(job, observation, reply, retry_after)
     if not 200 <= reply.status < 300 and observation.state is None:
-        message = f"The backend answers with HTTP {reply.status}: {_excerpt(reply)}"
+        message = f"The backend answers with HTTP {reply.status}: {reason_of(reply)}"
         return _failed(job, JobErrorCode.BAD_REPLY, message, retry_after)
     if not reply.is_json and all(value is None for value in found.values()):
         message = f"The backend's answer says nothing that can be read: {_excerpt(reply)}"
         return _failed(job, JobErrorCode.BAD_REPLY, message, retry_after)
     return observation
+
+
+def _unanswered(job: JobValue, reply: HttpReply, retry_after: float | None) -> PollFailed:
+    if reply.status in TRY_LATER:
+        code = JobErrorCode.BACKEND_UNREACHABLE
+        message = f"The backend answers with HTTP {reply.status}."
+    else:
+        code = JobErrorCode.BAD_REPLY
+        message = f"The backend answers with a redirect (HTTP {reply.status}); none is followed."
+    return _failed(job, code, message, retry_after)
+
+
+_BY_CODE = {202: State.RUNNING, 200: State.SUCCEEDED, 201: State.SUCCEEDED, 204: State.SUCCEEDED}
+
+
+def _by_code(
+    job: JobValue, seen: Observation, reply: HttpReply, retry_after: float | None
+) -> Change:
+    """Read the state from the status code alone (RFC 9110, 15.3.3: 202 means not yet done)."""
+    state = _BY_CODE.get(reply.status)
+    if state is None and 400 <= reply.status < 500:
+        return replace(seen, state=State.FAILED, error=seen.error or reason_of(reply))
+    if state is None:
+        message = f"The backend answers with HTTP {reply.status}, which tells no state."
+        return _failed(job, JobErrorCode.BAD_REPLY, message, retry_after)
+    return replace(seen, state=state)
+
+
+def read_lookup(
+    backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply
+) -> Any:
+    """Return the value for `{lookup}`. Raises BadReply when there is none."""
+    found = backend.lookup_fields.read(document(reply, job, params)).get("lookup")
+    if found is None:
+        raise BadReply("The lookup found nothing: map.lookup gave no value.")
+    return cleaned(found)
+
+
+def read_batch(batch: Batch, reply: HttpReply) -> dict[str, HttpReply]:
+    """Return each job's part of a batch reply, by operation. Raises BadReply or Unreachable."""
+    if reply.status in TRY_LATER:
+        raise Unreachable(f"The backend answers the batch with HTTP {reply.status}.")
+    if not 200 <= reply.status < 300:
+        raise BadReply(f"The backend refuses the batch: {reason_of(reply)}")
+    parts = {}
+    for item in batch.each.read(encode(reply.as_json())):
+        if isinstance(item, Mapping) and item.get("operation") is not None:
+            content = encode(item.get("body")).encode()
+            parts[as_scalar(item["operation"])] = replace(reply, content=content)
+    return parts
+
+
+def read_log(
+    backend: Backend,
+    job: JobValue,
+    params: Mapping[str, Any],
+    reply: HttpReply,
+    *,
+    is_last: bool,
+) -> tuple[list[str], int]:
+    """Return the new lines of a log reply, and the next offset.
+
+    A last line without its end is left for the next time, unless there is none. Raises BadReply.
+    """
+    names, offset = backend.log_fields.names, job.log_offset
+    found = backend.log_fields.read(document(reply, job, params, start=job.start))
+    text = found.get("log") if "log" in names else reply.content.decode("utf-8", "replace")
+    told = as_number(found.get("log_offset"))
+    if isinstance(text, str) and told is None and not is_last and "log" not in names:
+        whole = reply.content.rpartition(b"\n")[0]
+        kept = len(whole) + 1 if whole or reply.content.startswith(b"\n") else 0
+        return _lines(whole.decode("utf-8", "replace")) if kept else [], offset + kept
+    following = offset + len(reply.content) if told is None else max(int(told), 0)
+    return _lines(text), following
+
+
+def _lines(value: Any) -> list[str]:
+    """Return log lines from a text or a list of texts, each cut at a bound."""
+    if isinstance(value, str):
+        value = value.splitlines()
+    if not isinstance(value, list):
+        return []
+    return [str(cleaned(as_scalar(line)))[:TEXT_LENGTH] for line in value if line is not None]
 
 
 def _is_gone(backend: Backend, reply: HttpReply, found: Mapping[str, Any]) -> bool:
@@ -90,22 +204,31 @@ def _is_gone(backend: Backend, reply: HttpReply, found: Mapping[str, Any]) -> bo
 
 
 def _observation(
-    backend: Backend, job: JobValue, found: Mapping[str, Any], retry_after: float | None
+    backend: Backend,
+    job: JobValue,
+    found: Mapping[str, Any],
+    reply: HttpReply,
+    retry_after: float | None,
 ) -> Observation:
-    told = _number(found.get("retry_after"))
+    told = as_number(found.get("retry_after"))
     status_url = found.get("status_url")
+    state, unknown = _state(backend, found.get("state"))
     return Observation(
         look=job.look,
-        state=_state(backend, found.get("state")),
-        progress=_number(found.get("progress")),
-        current=_number(found.get("current")),
-        total=_number(found.get("total")),
-        unit=_text(found.get("unit"), 60),
-        message=_text(found.get("message")),
-        steps=_steps(found.get("steps")),
-        result=_clean(found.get("result")),
-        error=_text(found.get("error")),
-        status_url=building.checked(backend, status_url) if isinstance(status_url, str) else None,
+        state=state,
+        unknown_word=unknown,
+        progress=as_number(found.get("progress")),
+        current=as_number(found.get("current")),
+        total=as_number(found.get("total")),
+        unit=as_text(found.get("unit"), 60),
+        message=as_text(found.get("message")),
+        steps=as_steps(found.get("steps")),
+        result=cleaned(found.get("result")),
+        error=as_text(found.get("error")),
+        log=tuple(_lines(found.get("log"))),
+        status_url=building.checked(backend, status_url, reply.url)
+        if isinstance(status_url, str) and status_url.strip()
+        else None,
         retry_after=retry_after if told is None else told,
     )
 
@@ -114,119 +237,64 @@ def _ends(observation: Observation) -> bool:
     return observation.state is not None and observation.state.is_terminal
 
 
-def _state(backend: Backend, word: Any) -> State | None:
-    """Return our state for a backend's word; None for an unknown word, which changes nothing."""
+def _state(backend: Backend, word: Any) -> tuple[State | None, str | None]:
+    """Return our state for a backend's word, and the word where it is an unknown one.
+
+    A job whose backend says something unknown is at work on something: it is running.
+    """
     if word is None:
-        return None
-    text = _scalar(word)
+        return None, None
+    text = as_scalar(word)
     if text in backend.states:
-        return backend.states[text]
+        return backend.states[text], None
     try:
-        return State(text)
+        return State(text), None
     except ValueError:
-        return None
+        return State.RUNNING, text[:200]
 
 
-def _document(reply: HttpReply, job: JobValue, params: Mapping[str, Any], start: Any) -> str:
+def document(
+    reply: HttpReply,
+    job: JobValue,
+    params: Mapping[str, Any],
+    *,
+    start: Any = None,
+    also: HttpReply | None = None,
+    outcome: HttpReply | None = None,
+) -> str:
+    """Return the document that expressions see (BACKENDS), as JSON text."""
     return encode(
         reply.as_json()
         | {
             "params": params,
             "operation": job.operation,
             "start": start,
-            "also": None,
-            "outcome": None,
-            "lookup": None,
+            "also": also and also.as_json(),
+            "outcome": outcome and outcome.as_json(),
+            "lookup": job.lookup,
             "cancelled": job.cancel_requested is not None,
         }
     )
 
 
-# --- values from outside -------------------------------------------------------------------------
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value[:TEXT_LENGTH] if isinstance(value, str) else encode(value)[:TEXT_LENGTH]
-
-
-def _text(value: Any, length: int = TEXT_LENGTH) -> str | None:
-    if isinstance(value, Mapping):
-        value = value.get("message") or value.get("code") or encode(value)
-    if value is None or value == "":
-        return None
-    return str(_clean(_scalar(value)))[:length]
-
-
-def _clean(value: Any) -> Any:
-    """Return JSON without NUL, which PostgreSQL cannot store."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value
-
-
-def _steps(value: Any) -> list[dict[str, Any]] | None:
-    if not isinstance(value, list):
-        return None
-    steps = []
-    for item in value[:STEPS]:
-        if not isinstance(item, Mapping):
-            continue
-        progress = _number(item.get("progress"))
-        steps.append(
-            {
-                "name": _text(item.get("name"), 200) or "",
-                "state": _text(item.get("state"), 60),
-                "progress": None if progress is None else min(max(progress, 0.0), 100.0),
-            }
-        )
-    return steps
-
-
-def _retry_after(reply: HttpReply, now: datetime | None = None) -> float | None:
-    """Return Retry-After in seconds (RFC 9110, 10.2.3: seconds or a date); nonsense is None."""
-    text = reply.headers.get("retry-after")
-    if text is None:
-        return None
-    seconds = _number(text)
-    if seconds is None:
-        try:
-            at = email.utils.parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        seconds = (at - (now or datetime.now(UTC))).total_seconds()
-    return max(seconds, 0.0)
-
-
 def _excerpt(reply: HttpReply) -> str:
     text = reply.content[:200].decode("utf-8", "replace").strip()
-    return str(_clean(text)) or "(empty)"
+    return str(cleaned(text)) or "(empty)"
+
+
+def reason_of(reply: HttpReply) -> str:
+    """Return why something was refused, in the backend's own words where it has some."""
+    body = reply.body
+    if isinstance(body, Mapping):
+        for key in ("error", "detail", "message", "title", "reason"):
+            reason = as_text(body.get(key))
+            if reason:
+                return reason
+    return _excerpt(reply)
 
 
 def _refusal(reply: HttpReply) -> str:
-    """Say why a start was refused, in the backend's own words where it has some."""
-    body = reply.body
-    reason = None
-    if isinstance(body, Mapping):
-        for key in ("error", "detail", "message", "title"):
-            reason = reason or _text(body.get(key))
-    return f"The backend refused the job (HTTP {reply.status}): {reason or _excerpt(reply)}"
+    return f"The backend refused the job (HTTP {reply.status}): {reason_of(reply)}"
 
 
 def _error(code: JobErrorCode, message: str) -> JobError:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from progrock.backends.errors import TemplateError
 from progrock.protocol.codec import encode
 
-ROOTS = frozenset({"params", "operation", "job", "lookup", "start"})
+ROOTS = frozenset({"params", "operation", "operations", "job", "lookup", "start", "offset"})
 _TOKEN = re.compile(
     r"\$\{(?P<env>\w+)(?::-(?P<default>[^}]*))?\}"
     r"|\{(?P<ref>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\}"
@@ -86,7 +86,7 @@ class Template:
     parts: tuple[str | Reference, ...]
 
     @classmethod
-    def parse(cls, text: str, env: Mapping[str, str]) -> "Template":
+    def parse(cls, text: str, env: Mapping[str, str], roots: frozenset[str] = ROOTS) -> "Template":
         """Return the template in a text. Raises EnvironmentProblem or UnknownReference."""
         parts: list[str | Reference] = []
         position = 0
@@ -95,9 +95,9 @@ class Template:
             position = match.end()
             if match["ref"]:
                 path = tuple(match["ref"].split("."))
-                if path[0] not in ROOTS:
-                    known = ", ".join(sorted(ROOTS))
-                    raise UnknownReference(f"{{{match['ref']}}} names nothing; known: {known}")
+                if path[0] not in roots:
+                    known = ", ".join(sorted(roots))
+                    raise UnknownReference(f"{{{match['ref']}}} names nothing here; known: {known}")
                 parts.append(Reference(path))
             else:
                 parts.append(_from_environment(match, env))
@@ -134,19 +134,25 @@ def _text_of(reference: Reference, context: Mapping[str, Any]) -> str:
     return as_text(value)
 
 
+class Operations(list[str]):
+    """The value of `{operations}`: a list in JSON, joined by commas in a text or a query."""
+
+
 def as_text(value: Any) -> str:
     """Return a JSON value as text: a string as it is, anything else as JSON."""
+    if isinstance(value, Operations):
+        return ",".join(value)
     return value if isinstance(value, str) else encode(value)
 
 
-def parse_tree(value: Any, env: Mapping[str, str]) -> Any:
+def parse_tree(value: Any, env: Mapping[str, str], roots: frozenset[str] = ROOTS) -> Any:
     """Return a TOML value with every text in it parsed as a template."""
     if isinstance(value, str):
-        return Template.parse(value, env)
+        return Template.parse(value, env, roots)
     if isinstance(value, Mapping):
-        return {key: parse_tree(item, env) for key, item in value.items()}
+        return {key: parse_tree(item, env, roots) for key, item in value.items()}
     if isinstance(value, list):
-        return [parse_tree(item, env) for item in value]
+        return [parse_tree(item, env, roots) for item in value]
     return value
 
 

@@ -1,21 +1,42 @@
 """Send requests to backends: aiohttp for polls, requests for the single calls.
 
-Both are thin: what is sent was built, and its origin checked, by `building`; neither follows a
-redirect, uses proxies or keeps cookies, and both read at most 1 MiB within the time.
+Both are thin: what is sent was built, and its origin checked, by `building`; the address is
+checked by `guard` as it is connected to. Neither follows a redirect, uses proxies or keeps
+cookies, and both read a bounded body within a bounded time.
 """
 
 import asyncio
-import time
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
 
 import aiohttp
 import requests
+from aiohttp.abc import AbstractResolver, ResolveResult
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 
-from progrock.backends.errors import Refused, Unreachable
+from progrock.backends import guard
+from progrock.backends.errors import BadReply, Refused, Unreachable
 from progrock.backends.http import MAX_BODY_BYTES, HttpReply, HttpRequest
 
-USER_AGENT = "ProgRock/0.1"
+HEADERS = {"User-Agent": "ProgRock/0.1", "Accept-Encoding": "identity"}
 _CHUNK = 64 * 1024
-_TOO_LARGE = "The backend's answer is larger than 1 MiB."
+
+
+def _too_large(max_bytes: int) -> BadReply:
+    return BadReply(f"The backend's answer is larger than {max_bytes:,} bytes; it was cut.")
+
+
+def _slow(seconds: float) -> Unreachable:
+    return Unreachable(f"The backend did not answer within {seconds:g} s.")
+
+
+# --- aiohttp ----------------------------------------------------------------------------------
 
 
 class Poller:
@@ -25,7 +46,7 @@ class Poller:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpReply:
-        """Return the reply. Raises Unreachable, or Refused for one that is too large."""
+        """Return the reply. Raises Unreachable, or Refused for a forbidden address."""
         try:
             async with self._open().request(
                 request.method,
@@ -35,20 +56,32 @@ class Poller:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_seconds),
             ) as reply:
-                content = await _read(reply)
-                headers = {name.lower(): value for name, value in reply.headers.items()}
-                return HttpReply(status=reply.status, headers=headers, content=content)
+                return HttpReply(
+                    status=reply.status,
+                    headers={name.lower(): value for name, value in reply.headers.items()},
+                    content=await _read(reply),
+                    set_cookie=tuple(reply.headers.getall("Set-Cookie", ())),
+                )
         except TimeoutError as exc:
-            raise Unreachable(_slow(timeout_seconds)) from exc
+            raise _slow(timeout_seconds) from exc
+        except aiohttp.ClientConnectorError as exc:
+            if isinstance(exc.os_error, _RefusedAddressError):
+                raise Refused(str(exc.os_error)) from exc
+            raise Unreachable(
+                f"The backend cannot be connected to: {exc.os_error.strerror or exc.os_error}",
+                was_sent=False,
+            ) from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise Unreachable(f"The backend does not answer: {exc or type(exc).__name__}") from exc
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=30, resolver=_CheckedResolver(), use_dns_cache=False
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": USER_AGENT},
+                headers=HEADERS,
                 trust_env=False,
             )
         return self._session
@@ -60,60 +93,154 @@ class Poller:
             self._session = None
 
 
+class _RefusedAddressError(OSError):
+    """Carries a refusal through aiohttp, which lets only OSError pass from a resolver."""
+
+
+class _CheckedResolver(AbstractResolver):
+    """Resolves names, and gives out only addresses that may be connected to."""
+
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        try:
+            for each in found:
+                guard.check_address(each["host"], host)
+        except Refused as exc:
+            raise _RefusedAddressError(str(exc)) from exc
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
 async def _read(reply: aiohttp.ClientResponse) -> bytes:
     content = await reply.content.read(_CHUNK)
     if reply.content.at_eof():
         return content
     chunks, size = [content], len(content)
-    async for chunk in reply.content.iter_chunked(_CHUNK):
+    while chunk := await reply.content.read(_CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             reply.close()
-            raise Refused(_TOO_LARGE)
+            raise _too_large(MAX_BODY_BYTES)
         await asyncio.sleep(0)
     return b"".join(chunks)
+
+
+# --- requests ---------------------------------------------------------------------------------
 
 
 def send_once(
     request: HttpRequest, timeout_seconds: float, max_bytes: int = MAX_BODY_BYTES
 ) -> HttpReply:
-    """Return the reply to a single call. Raises Unreachable, or Refused for one too large."""
-    until = time.monotonic() + timeout_seconds
-    with requests.Session() as session:
+    """Return the reply to a single call. Raises Unreachable, or Refused for its address."""
+    with requests.Session() as session, _deadline(timeout_seconds) as sockets:
         session.trust_env = False
+        adapter = _CheckedAdapter(sockets)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
         try:
             with session.request(
                 request.method,
                 request.url,
-                headers={"User-Agent": USER_AGENT, **request.headers},
+                headers={**HEADERS, **request.headers},
                 data=request.body,
                 allow_redirects=False,
                 timeout=timeout_seconds,
                 stream=True,
             ) as reply:
-                content = bytearray()
-                for chunk in reply.iter_content(_CHUNK):
-                    content += chunk
-                    if len(content) > max_bytes:
-                        raise Refused(_TOO_LARGE)
-                    if time.monotonic() > until:
-                        raise Unreachable(_slow(timeout_seconds))
-                headers = {name.lower(): value for name, value in reply.headers.items()}
-                return HttpReply(status=reply.status_code, headers=headers, content=bytes(content))
-        except requests.Timeout as exc:
-            raise Unreachable(_slow(timeout_seconds)) from exc
-        except (requests.RequestException, OSError) as exc:
-            raise Unreachable(f"The backend does not answer: {_reason(exc)}") from exc
+                return HttpReply(
+                    status=reply.status_code,
+                    headers={name.lower(): value for name, value in reply.headers.items()},
+                    content=_read_once(reply, max_bytes),
+                    set_cookie=tuple(reply.raw.headers.getlist("Set-Cookie")),
+                )
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            if sockets.is_over or isinstance(exc, requests.ReadTimeout):
+                raise _slow(timeout_seconds) from exc
+            raise Unreachable(
+                f"The backend cannot be connected to: {_reason(exc)}"
+                if not sockets.opened
+                else f"The backend does not answer: {_reason(exc)}",
+                was_sent=bool(sockets.opened),
+            ) from exc
 
 
-def _slow(seconds: float) -> str:
-    return f"The backend did not answer within {seconds:g} s."
+def _read_once(reply: requests.Response, max_bytes: int) -> bytes:
+    content = bytearray()
+    while chunk := reply.raw.read1(_CHUNK, decode_content=True):
+        content += chunk
+        if len(content) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(content)
 
 
-def _reason(exc: Exception) -> str:
+class _Sockets:
+    """The sockets of one call, so that its time can end it wherever it waits."""
+
+    def __init__(self) -> None:
+        self.opened: list[socket.socket] = []
+        self.is_over = False
+
+    def end(self) -> None:
+        self.is_over = True
+        for each in self.opened:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[_Sockets]:
+    """End a call after some seconds: requests bounds each read, and not the whole."""
+    sockets = _Sockets()
+    timer = threading.Timer(seconds, sockets.end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield sockets
+    finally:
+        timer.cancel()
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Connects to checked addresses only, and tells `sockets` what it opened."""
+
+    def __init__(self, sockets: _Sockets) -> None:
+        self._sockets = sockets
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        sockets = self._sockets
+
+        def checked(connection: type[HTTPConnection]) -> type[HTTPConnection]:
+            class Checked(connection):  # type: ignore[valid-type,misc]
+                def _new_conn(self) -> socket.socket:
+                    # urllib3 connects to _dns_host, and takes TLS names and Host from host
+                    self._dns_host: str = guard.resolve(self.host, self.port)
+                    opened: socket.socket = super()._new_conn()
+                    sockets.opened.append(opened)
+                    return opened
+
+            return Checked
+
+        class Http(HTTPConnectionPool):
+            ConnectionCls = cast("Any", checked(HTTPConnection))
+
+        class Https(HTTPSConnectionPool):
+            ConnectionCls = cast("Any", checked(HTTPSConnection))
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Http, "https": Https}
+
+
+def _reason(exc: BaseException) -> str:
     """Name the innermost cause: requests wraps it in several layers of its own words."""
-    cause: BaseException = exc
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
-    return str(cause) or type(cause).__name__
+    while exc.__cause__ or exc.__context__:
+        exc = exc.__cause__ or exc.__context__ or exc
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

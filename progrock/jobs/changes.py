@@ -4,6 +4,7 @@ A change with a `look` number belongs to one claim of the job (a start or a poll
 while that claim is the latest, so a late or repeated one changes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +42,11 @@ class Observation:
     error: str | None = None
     gone: bool = False
     log: tuple[str, ...] = ()
+    log_offset: int | None = None
     status_url: str | None = None
     retry_after: float | None = None
+    unknown_word: str | None = None  # a state that the description does not know
+    cookies: Mapping[str, Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +57,7 @@ class Started:
     operation: str | None
     start: dict[str, Any]
     observation: Observation
+    lookup: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,7 +33,8 @@ logger = structlog.get_logger(__name__)
 _WRITTEN = (
     "seq state condition progress current total unit message steps result error eta eta_low "
     "eta_high pace started updated finished look interval failures failing_since moved_at "
-    "operation status_url start start_sent cancel_requested due_at"
+    "operation status_url start lookup cookies log_offset log_lines start_sent cancel_requested "
+    "due_at"
 ).split()
 _FIELDS: "list[models.Field[Any, Any]]" = [
     field for field in Job._meta.concrete_fields if field.name in _WRITTEN
@@ -236,6 +237,10 @@ def as_value(row: Job) -> JobValue:
         operation=row.operation,
         status_url=row.status_url,
         start=row.start,
+        lookup=row.lookup,
+        cookies=row.cookies,
+        log_offset=row.log_offset,
+        log_lines=row.log_lines,
         start_sent=row.start_sent,
         cancel_requested=row.cancel_requested,
     )

@@ -29,7 +29,7 @@ from progrock.protocol.frames import timestamp
 UNREACHABLE_AFTER = 3  # failed polls in a row; one 500 between two good replies is no outage
 MAX_UNFINISHED = 99.9  # what is shown of a backend that says 100 and has not ended
 MESSAGE_LENGTH = 2_000
-LOG_LINES = 1_000  # in one event
+LOG_LINES = 1_000  # of a job that are kept here; the rest stays at the backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,17 @@ _Ruled = tuple[JobValue, tuple[str, ...]]
 
 
 def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime) -> _Ruled:
-    log = seen.log[:LOG_LINES]
-    after = replace(job, failures=0, failing_since=None)
+    log = seen.log[: max(LOG_LINES - job.log_lines, 0)]
+    if log and len(log) < len(seen.log):
+        log = (*log, "… the rest of the log stays at the backend: see jobs/ID/log")
+    after = replace(
+        job,
+        failures=0,
+        failing_since=None,
+        log_lines=job.log_lines + len(log),
+        log_offset=job.log_offset if seen.log_offset is None else seen.log_offset,
+        cookies=job.cookies if seen.cookies is None else seen.cookies,
+    )
     if seen.status_url is not None:
         after = replace(after, status_url=seen.status_url)
     if seen.message is not None:
@@ -90,7 +99,14 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
 
 
 def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -> _Ruled:
-    after = replace(job, operation=change.operation, start=change.start, started=at, moved_at=at)
+    after = replace(
+        job,
+        operation=change.operation,
+        start=change.start,
+        lookup=change.lookup,
+        started=at,
+        moved_at=at,
+    )
     if after.state is State.PENDING:
         after = replace(after, state=State.QUEUED)
     return _observed(after, change.observation, policy, at)

@@ -1,5 +1,6 @@
 """The job as a value: what decides and what is shown, without the database."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,10 @@ class JobValue:
     operation: str | None = None
     status_url: str | None = None
     start: dict[str, Any] | None = None
+    lookup: Any = None
+    cookies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    log_offset: int = 0  # where the backend's log goes on
+    log_lines: int = 0  # kept in the log so far
     start_sent: datetime | None = None
     cancel_requested: datetime | None = None
 

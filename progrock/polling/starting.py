@@ -5,13 +5,15 @@ backend is idempotent; elsewhere it ends as `start_unknown` (see `sweeping`).
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
-from progrock.backends import building, reading, registry
+from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
-from progrock.backends.errors import BackendError, Refused
+from progrock.backends.conversation import Conversation
+from progrock.backends.errors import BackendError
 from progrock.backends.transports import send_once
 from progrock.jobs import dispatch, log
 from progrock.jobs.changes import Change, Ended, JobError, StartFailed
@@ -21,6 +23,7 @@ from progrock.models import Job
 from progrock.polling import lanes
 from progrock.polling.claim import MARGIN, Claim, claim_start, hasten
 
+T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 
 
@@ -53,33 +56,39 @@ def start(id_: UUID) -> None:
 
 
 def _started(backend: Backend | None, claim: Claim) -> Change:
-    """Return what the start request gives; never raises."""
-    look = claim.job.look
+    """Return what the start gives; never raises."""
     if backend is None:
         message = f"No backend {claim.job.backend!r} is configured any longer."
-        return _start_failed(look, JobErrorCode.BACKEND_REFUSED, message)
-    context = building.context_of(
-        job=str(claim.job.id), params=claim.params, operation=None, start=None
-    )
+        return _not_started(claim, JobErrorCode.BACKEND_REFUSED, message)
     try:
-        request = building.start_request(backend, context)
-    except BackendError as exc:
-        return _start_failed(look, JobErrorCode.BACKEND_REFUSED, str(exc))
-    try:
-        reply = send_once(request, backend.policy.timeout)
-        return reading.read_start(backend, claim.job, claim.params, reply)
-    except Refused as exc:
-        return _start_failed(look, JobErrorCode.BAD_REPLY, str(exc))
-    except BackendError as exc:
-        if backend.is_idempotent:
-            error = JobError(code=JobErrorCode.BACKEND_UNREACHABLE, message=str(exc))
-            return StartFailed(look=look, error=error, try_again=True)
-        message = f"{exc} Whether the job began there is not known, so it is not sent again."
-        return _start_failed(look, JobErrorCode.START_UNKNOWN, message)
+        return drive(
+            backend, conversation.start(backend, claim.job, claim.params, datetime.now(UTC))
+        )
+    except Exception as exc:
+        logger.exception(
+            "a start failed by a fault of ours", job=str(claim.job.id), backend=backend.name
+        )
+        message = f"The answer could not be read ({type(exc).__name__}); see the worker's log."
+        return _not_started(claim, JobErrorCode.BAD_REPLY, message)
 
 
-def _start_failed(look: int, code: JobErrorCode, message: str) -> StartFailed:
-    return StartFailed(look=look, error=JobError(code=code, message=message))
+def _not_started(claim: Claim, code: JobErrorCode, message: str) -> StartFailed:
+    return StartFailed(look=claim.job.look, error=JobError(code=code, message=message))
+
+
+def drive(backend: Backend, talk: Conversation[T]) -> T:
+    """Carry a conversation over requests. Raises what the conversation raises."""
+    try:
+        request = next(talk)
+        while True:
+            try:
+                reply = send_once(request, backend.policy.timeout)
+            except BackendError as exc:
+                request = talk.throw(exc)
+            else:
+                request = talk.send(reply)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
 
 
 def cancel(id_: UUID) -> None:
@@ -107,23 +116,11 @@ def cancel(id_: UUID) -> None:
 
 def _told_to_stop(backend: Backend, row: Job) -> bool:
     """Send the cancel request. False when it should be sent again later."""
-    job = as_value(row)
-    context = building.context_of(
-        job=str(job.id), params=row.params, operation=job.operation, start=job.start
-    )
     try:
-        request = building.cancel_request(backend, context)
-        if request is None:
-            logger.info("the backend has no call to cancel", job=str(row.id), backend=row.backend)
-            return True
-        reply = send_once(request, backend.policy.timeout)
-    except Refused as exc:
-        logger.warning("cancel refused", job=str(row.id), backend=row.backend, reason=str(exc))
-        return True
+        is_told = drive(backend, conversation.cancel(backend, as_value(row), row.params))
     except BackendError as exc:
         logger.warning("cancel not sent", job=str(row.id), backend=row.backend, reason=str(exc))
         return exc.is_permanent
-    if reply.status in reading.TRY_LATER:
-        logger.warning("cancel put off", job=str(row.id), backend=row.backend, status=reply.status)
-        return False
-    return True
+    if not is_told:
+        logger.warning("cancel put off by the backend", job=str(row.id), backend=row.backend)
+    return is_told

@@ -7,24 +7,29 @@ process's background loop.
 
 import asyncio
 import queue
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 
 from progrock import background_loop
-from progrock.backends import building, reading, registry
+from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
-from progrock.backends.errors import BackendError, Refused
+from progrock.backends.conversation import Conversation
+from progrock.backends.errors import BackendError, BadReply
+from progrock.backends.http import HttpReply
 from progrock.backends.transports import Poller
 from progrock.jobs import dispatch, log
-from progrock.jobs.changes import Change, Ended, JobError, PollFailed
+from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
 from progrock.jobs.states import JobErrorCode, State
 from progrock.polling import lanes, schedule
 from progrock.polling.claim import Claim, claim_due
 from progrock.polling.limits import Limiter
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+MOST_UNKNOWN_WORDS = 100
 Answered = tuple[Claim, Change]
 
 _poller = Poller()
@@ -98,34 +103,91 @@ async def _poll_all(
     if limiter is None or limiter.policy != backend.policy:
         limiter = _limiters[backend.name] = Limiter(backend.policy)
 
-    async def look(claim: Claim) -> None:
-        answers.put((claim, await _look(backend, claim, limiter)))
-
     async with asyncio.TaskGroup() as group:
-        for claim in claims:
-            group.create_task(look(claim))
+        if backend.batch is None:
+            for claim in claims:
+                group.create_task(_look(backend, claim, limiter, answers))
+        else:
+            for group_of in _groups(claims, backend.batch.size):
+                group.create_task(_look_at_many(backend, group_of, limiter, answers))
 
 
-async def _look(backend: Backend, claim: Claim, limiter: Limiter) -> Change:
-    """Return what one look at a job gives; never raises."""
-    job = claim.job
+async def _look(
+    backend: Backend, claim: Claim, limiter: Limiter, answers: "queue.SimpleQueue[Answered]"
+) -> None:
+    """Answer with what one look at a job gives; never raises."""
+    talk = conversation.poll(backend, claim.job, claim.params, datetime.now(UTC))
+    answers.put((claim, await _change(backend, claim, talk, limiter)))
+
+
+async def _look_at_many(
+    backend: Backend,
+    claims: Sequence[Claim],
+    limiter: Limiter,
+    answers: "queue.SimpleQueue[Answered]",
+) -> None:
+    """Answer for many jobs from one request; a job that it leaves out is asked for alone."""
+    operations = [claim.job.operation for claim in claims if claim.job.operation is not None]
     try:
-        if datetime.now(UTC) >= schedule.deadline(backend.policy, job):
-            return _timed_out(backend, claim)
-        context = building.context_of(
-            job=str(job.id), params=claim.params, operation=job.operation, start=job.start
-        )
-        request = building.status_request(backend, context, job.status_url)
-        async with limiter:
-            reply = await _poller.send(request, backend.policy.timeout)
-        return reading.read_poll(backend, job, claim.params, reply)
-    except Refused as exc:
-        return Ended(look=job.look, state=State.FAILED, error=_error(JobErrorCode.BAD_REPLY, exc))
+        parts = await _drive(backend, conversation.batch(backend, operations), limiter)
     except BackendError as exc:
-        return PollFailed(look=job.look, error=_error(JobErrorCode.BACKEND_UNREACHABLE, exc))
+        for claim in claims:
+            answers.put((claim, conversation.failed_look(claim.job, exc)))
+        return
+    for claim in claims:
+        part = parts.get(claim.job.operation or "")
+        if part is None and backend.status is None:
+            left_out = BadReply("The backend's answer to the batch leaves this job out.")
+            answers.put((claim, conversation.failed_look(claim.job, left_out)))
+            continue
+        now = datetime.now(UTC)
+        talk = conversation.poll(backend, claim.job, claim.params, now, answered=part)
+        answers.put((claim, await _change(backend, claim, talk, limiter)))
+
+
+async def _change(
+    backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter
+) -> Change:
+    if datetime.now(UTC) >= schedule.deadline(backend.policy, claim.job):
+        return _timed_out(backend, claim)
+    try:
+        change = await _drive(backend, talk, limiter)
     except Exception as exc:
-        logger.exception("a look failed by a fault of ours", job=str(job.id), backend=backend.name)
-        return PollFailed(look=job.look, error=_error(JobErrorCode.BAD_REPLY, exc))
+        logger.exception(
+            "a look failed by a fault of ours", job=str(claim.job.id), backend=backend.name
+        )
+        message = f"The answer could not be read ({type(exc).__name__}); see the worker's log."
+        return PollFailed(
+            look=claim.job.look, error=JobError(code=JobErrorCode.BAD_REPLY, message=message)
+        )
+    if isinstance(change, Observation) and change.unknown_word is not None:
+        _warn_once(backend, change.unknown_word)
+    return change
+
+
+def _warn_once(backend: Backend, word: str) -> None:
+    known = backend.remembered.unknown_words
+    if word not in known and len(known) < MOST_UNKNOWN_WORDS:
+        known.add(word)
+        logger.warning(
+            "a word that `states` lacks counts as running", backend=backend.name, word=word
+        )
+
+
+async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter) -> T:
+    """Carry a conversation over aiohttp, each request within the backend's limits."""
+    try:
+        request = next(talk)
+        while True:
+            try:
+                async with limiter:
+                    reply: HttpReply = await _poller.send(request, backend.policy.timeout)
+            except BackendError as exc:
+                request = talk.throw(exc)
+            else:
+                request = talk.send(reply)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
 
 
 def _timed_out(backend: Backend, claim: Claim) -> Ended:
@@ -149,5 +211,5 @@ def _unconfigured(claim: Claim) -> PollFailed:
     )
 
 
-def _error(code: JobErrorCode, exc: Exception) -> JobError:
-    return JobError(code=code, message=str(exc))
+def _groups(claims: Sequence[Claim], size: int) -> Iterator[Sequence[Claim]]:
+    return (claims[start : start + size] for start in range(0, len(claims), size))

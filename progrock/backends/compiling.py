@@ -1,0 +1,248 @@
+"""Turn one table of a description into a `Backend`: what the keys mean together. Pure.
+
+Problems are collected, so that whoever writes a description sees all of them at once.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from progrock.backends import expressions, guard, templates
+from progrock.backends.backend import Backend, Batch, Origin, RequestTemplate
+from progrock.backends.description import BackendTable, BatchTable, RequestTable, StatusTable
+from progrock.backends.errors import Problem, Refused
+from progrock.backends.expressions import Fields, Stream
+from progrock.backends.masking import Environment, Mask
+from progrock.backends.templates import Template
+from progrock.backends.wording import near
+from progrock.jobs.policy import PollPolicy
+from progrock.jobs.states import State
+
+T = TypeVar("T")
+
+
+def compile_backend(
+    name: str, table: BackendTable, env: Mapping[str, str], problems: list[Problem]
+) -> Backend | None:
+    """Return the backend of a table; with new problems added, None."""
+    return _Compiler(name, table, env, problems).backend()
+
+
+class _Compiler:
+    def __init__(
+        self, name: str, table: BackendTable, env: Mapping[str, str], problems: list[Problem]
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.plain = env
+        self.secret = Environment(env)  # what is read by it is masked in replies
+        self.problems = problems
+
+    def backend(self) -> Backend | None:
+        before = len(self.problems)
+        table = self.table
+        base_url = self._text("base_url", table.base_url, self.plain)
+        self.origins = self._origins(base_url)
+        headers = {
+            key: self._text(f"headers.{key}", value) for key, value in table.headers.items()
+        } | self._authorization()
+        lookup, also, outcome, cancel, log = (
+            self._request(key, request) if request else None
+            for key, request in (
+                ("lookup", table.lookup),
+                ("also", table.also),
+                ("outcome", table.outcome),
+                ("cancel", table.cancel),
+                ("log", table.log),
+            )
+        )
+        start = self._request("start", table.start, "POST")
+        status = self._status()
+        batch = self._batch(table.batch) if table.batch else None
+        fields = self._map()
+        states = self._states()
+        hook_secrets = tuple(
+            self._text(f"hook_secrets.{index}", text)
+            for index, text in enumerate(table.hook_secrets)
+        )
+        self._check_schema()
+        if len(self.problems) > before:
+            return None
+        poll_fields = expressions.POLL_FIELDS - ({"log"} if table.log else set())
+        return Backend(
+            name=self.name,
+            title=table.title or self.name,
+            description=table.description,
+            base_url=base_url.rstrip("/"),
+            origins=self.origins,
+            headers=headers,
+            params_schema=table.params,
+            cookies=table.cookies,
+            challenge_status=table.challenge.status if table.challenge else None,
+            challenge_header=table.challenge.header if table.challenge else "",
+            hook_secrets=hook_secrets,
+            mask=Mask.of([*self.secret.read, *_credentials(headers)]),
+            start=start,
+            is_idempotent=table.start.idempotent
+            or any(key.lower() == "idempotency-key" for key in table.start.headers),
+            status=status,
+            is_by_code=table.status == "code",
+            batch=batch,
+            lookup=lookup,
+            also=also,
+            outcome=outcome,
+            cancel=cancel,
+            log=log,
+            lookup_fields=_fields(fields, expressions.LOOKUP_FIELDS),
+            start_fields=_fields(fields, poll_fields | expressions.START_FIELDS - {"log"}),
+            poll_fields=_fields(fields, poll_fields),
+            log_fields=_fields(fields, expressions.LOG_FIELDS),
+            states=states,
+            policy=PollPolicy(**table.poll.model_dump()),
+            not_found_grace=table.not_found_grace,
+        )
+
+    # --- the parts ---
+
+    def _origins(self, base_url: str) -> frozenset[Origin]:
+        texts = {"base_url": base_url} | {
+            f"origins.{index}": self._text(f"origins.{index}", text, self.plain)
+            for index, text in enumerate(self.table.origins)
+        }
+        found = (self._try(key, lambda text=text: _origin(text)) for key, text in texts.items())  # type: ignore[misc]
+        return frozenset(origin for origin in found if origin)
+
+    def _authorization(self) -> dict[str, str]:
+        auth = self.table.auth
+        if auth is None:
+            return {}
+        if auth.bearer is not None:
+            return {"Authorization": "Bearer " + self._text("auth.bearer", auth.bearer)}
+        pair = self._text("auth.basic", auth.basic or "")
+        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+    def _status(self) -> RequestTemplate | None:
+        if isinstance(self.table.status, StatusTable):
+            return self._request("status", self.table.status)
+        return RequestTemplate(method="GET") if self.table.status == "code" else None
+
+    def _batch(self, table: BatchTable) -> Batch | None:
+        request = self._request("batch", table)
+        each = self._try("batch.each", lambda: Stream(table.each))
+        return Batch(request=request, size=table.size, each=each) if each else None
+
+    def _request(
+        self, key: str, table: RequestTable, default_method: str = "GET"
+    ) -> RequestTemplate:
+        def parsed(part: str, value: Any) -> Any:
+            return self._try(
+                f"{key}.{part}", lambda: templates.parse_tree(value, self.secret, _roots(key))
+            )
+
+        if table.path is not None and not table.path.startswith("/"):
+            self._tell(f"{key}.path", 'begins with "/"; for a whole address use url')
+        request = RequestTemplate(
+            method=table.method or default_method,
+            path=parsed("path", table.path),
+            url=parsed("url", table.url),
+            query=parsed("query", table.query) or {},
+            headers=parsed("headers", table.headers) or {},
+            json=parsed("json", table.json_),
+            form=parsed("form", table.form),
+            body=parsed("body", table.body),
+        )
+        self._check_url(f"{key}.url", request.url)
+        return request
+
+    def _check_url(self, key: str, url: Template | None) -> None:
+        """Refuse a fixed foreign address now; one with templates is checked when it is built."""
+        head = url.parts[0] if url and url.parts else None
+        if not isinstance(head, str) or "://" not in head:
+            return
+        origin = self._try(key, lambda: _origin(head))
+        if origin and origin not in self.origins:
+            self._tell(key, f"{origin} is neither base_url's origin nor in origins; name it there")
+
+    def _map(self) -> dict[str, str]:
+        valid = {}
+        for field, text in self.table.map.items():
+            key = f"map.{field}"
+            if field not in expressions.FIELDS:
+                self._tell(key, "there is no such field" + near(field, sorted(expressions.FIELDS)))
+                continue
+            try:
+                expression = templates.expand(text, self.secret)
+                expressions.check(expression)
+            except ValueError as exc:
+                self._tell(key, f"is not a jq expression: {exc}")
+            else:
+                valid[field] = expression
+        return valid
+
+    def _states(self) -> dict[str, State]:
+        states = {}
+        for word, ours in self.table.states.items():
+            try:
+                states[word] = State(ours)
+            except ValueError:
+                self._tell(f"states.{word}", f'"{ours}" is no state of ours' + near(ours, State))
+        return states
+
+    def _check_schema(self) -> None:
+        try:
+            Draft202012Validator.check_schema(self.table.params)
+        except SchemaError as exc:
+            self._tell("params", f"is not a JSON Schema: {exc.message}")
+
+    # --- problems ---
+
+    def _tell(self, key: str, message: str) -> None:
+        self.problems.append(Problem(f"backends.{self.name}.{key}", message))
+
+    def _try(self, key: str, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except ValueError as exc:
+            self._tell(key, str(exc))
+            return None
+
+    def _text(self, key: str, text: str, env: Mapping[str, str] | None = None) -> str:
+        chosen = self.secret if env is None else env
+        return self._try(key, lambda: templates.expand(text, chosen)) or ""
+
+
+def _origin(url: str) -> Origin:
+    origin = Origin.of(url)
+    try:
+        guard.check_literal(origin.host)
+    except Refused as exc:
+        raise ValueError(str(exc)) from exc
+    return origin
+
+
+def _roots(key: str) -> frozenset[str]:
+    """Return what the templates of one request may name."""
+    always = frozenset({"params", "job"})
+    own = {
+        "lookup": frozenset[str](),
+        "start": frozenset({"lookup"}),
+        "batch": frozenset({"operations"}),
+        "log": frozenset({"lookup", "operation", "start", "offset"}),
+    }
+    return always | own.get(key, frozenset({"lookup", "operation", "start"}))
+
+
+def _credentials(headers: Mapping[str, str]) -> list[str]:
+    """Return what stands behind the scheme in Authorization, whatever its letters' case."""
+    return [
+        value.partition(" ")[2] or value
+        for name, value in headers.items()
+        if name.lower() == "authorization"
+    ]
+
+
+def _fields(fields: Mapping[str, str], wanted: frozenset[str]) -> Fields:
+    return Fields({key: text for key, text in fields.items() if key in wanted})

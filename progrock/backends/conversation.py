@@ -1,0 +1,294 @@
+"""What is said to a backend about one job, as generators: requests out, replies in. No I/O.
+
+A conversation yields each request and is sent its reply, and returns what follows for the job.
+Whoever drives it (`polling.tick` with aiohttp, `polling.starting` and `backends try` with
+requests) adds the sending and nothing else, so both transports say and read the same.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from progrock.backends import building, cookies, reading
+from progrock.backends.backend import Backend, Origin, RequestTemplate
+from progrock.backends.errors import BackendError, BadReply, Refused, Unreachable
+from progrock.backends.http import HttpReply, HttpRequest
+from progrock.backends.templates import Operations
+from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed, Started
+from progrock.jobs.changes import StartFailed as NotStarted
+from progrock.jobs.states import JobErrorCode, State
+from progrock.jobs.values import JobValue
+
+T = TypeVar("T")
+Conversation = Generator[HttpRequest, HttpReply, T]
+LAST_LOG_PAGES = 20  # fetched at the end of a job, so that its last lines are told
+
+
+def start(
+    backend: Backend, job: JobValue, params: Mapping[str, Any], at: datetime
+) -> Conversation[Change]:
+    """Start a job: lookup, start, and where it is already over its outcome. Never raises."""
+    return _Talk(backend, job, params, at).start()
+
+
+def poll(
+    backend: Backend,
+    job: JobValue,
+    params: Mapping[str, Any],
+    at: datetime,
+    answered: HttpReply | None = None,
+) -> Conversation[Change]:
+    """Look at a job once: its status, what goes with it, at the end its outcome, and its log.
+
+    `answered` is the job's part of a batch, in place of a status request. Never raises.
+    """
+    return _Talk(backend, job, params, at).poll(answered)
+
+
+def batch(backend: Backend, operations: Sequence[str]) -> Conversation[dict[str, HttpReply]]:
+    """Ask for many jobs at once; return each one's part of the reply, by operation.
+
+    Raises BackendError when the whole failed.
+    """
+    if backend.batch is None:
+        raise Refused("This backend has no batch request.")
+    context = {"operations": Operations(operations)}
+    request = building.build(backend, backend.batch.request, context)
+    reply = yield from _Line(backend, {}).ask(request)
+    return reading.read_batch(backend.batch, reply)
+
+
+def cancel(backend: Backend, job: JobValue, params: Mapping[str, Any]) -> Conversation[bool]:
+    """Ask for a job to be stopped; return whether it was told. Raises BackendError."""
+    if backend.cancel is None:
+        return True
+    request = building.build(backend, backend.cancel, building.context_of(job, params))
+    reply = yield from _Line(backend, job.cookies).ask(request)
+    return reply.status not in reading.TRY_LATER
+
+
+def whole_log(backend: Backend, job: JobValue, params: Mapping[str, Any]) -> Conversation[str]:
+    """Return a job's log from its beginning, as far as one reply holds. Raises BackendError."""
+    if backend.log is None:
+        raise Refused("This backend tells no log.")
+    context = building.context_of(replace(job, log_offset=0), params)
+    request = building.build(backend, backend.log, context)
+    reply = yield from _Line(backend, job.cookies).ask(request)
+    lines, _ = reading.read_log(backend, job, params, reply, is_last=True)
+    return "\n".join(lines)
+
+
+def failed_look(job: JobValue, exc: BackendError) -> Change:
+    """Return what an exception in a look means for the job."""
+    if isinstance(exc, Refused):
+        return Ended(look=job.look, state=State.FAILED, error=_error(JobErrorCode.BAD_REPLY, exc))
+    code = (
+        JobErrorCode.BACKEND_UNREACHABLE if isinstance(exc, Unreachable) else JobErrorCode.BAD_REPLY
+    )
+    return PollFailed(look=job.look, error=_error(code, exc))
+
+
+class _Line:
+    """One side of a conversation: adds cookies and the challenge, masks what comes back."""
+
+    def __init__(self, backend: Backend, job_cookies: cookies.Jar) -> None:
+        self.backend = backend
+        self.job_cookies = job_cookies
+
+    def ask(self, request: HttpRequest) -> Conversation[HttpReply]:
+        """Send a request, once more where the backend challenges; return the masked reply."""
+        backend, memory = self.backend, self.backend.remembered
+        reply = yield from self._send(request)
+        if backend.challenge_status is not None and reply.status == backend.challenge_status:
+            answer = reply.headers.get(backend.challenge_header.lower())
+            if answer is not None:
+                memory.challenge = answer
+                reply = yield from self._send(request)
+        return backend.mask.reply(replace(reply, url=request.url))
+
+    def _send(self, request: HttpRequest) -> Conversation[HttpReply]:
+        try:
+            reply = yield self._dressed(request)
+        except BackendError as exc:
+            exc.args = (self.backend.mask.text(str(exc)),)
+            raise
+        self._keep(request, reply)
+        return reply
+
+    @property
+    def _jar(self) -> cookies.Jar:
+        is_shared = self.backend.cookies == "backend"
+        return self.backend.remembered.cookies if is_shared else self.job_cookies
+
+    def _dressed(self, request: HttpRequest) -> HttpRequest:
+        headers = dict(request.headers)
+        if self.backend.challenge_status is not None and self.backend.remembered.challenge:
+            headers[self.backend.challenge_header] = self.backend.remembered.challenge
+        if self.backend.cookies != "none":
+            cookie = cookies.header_for(self._jar, str(Origin.of(request.url)))
+            if cookie:
+                headers["Cookie"] = cookie
+        return replace(request, headers=headers)
+
+    def _keep(self, request: HttpRequest, reply: HttpReply) -> None:
+        if self.backend.cookies == "none" or not reply.set_cookie:
+            return
+        jar = cookies.after_reply(self._jar, str(Origin.of(request.url)), reply.set_cookie)
+        if self.backend.cookies == "backend":
+            self.backend.remembered.cookies = jar
+        else:
+            self.job_cookies = jar
+
+
+class _Talk:
+    """What start and poll have in common: the job, and the line to its backend."""
+
+    def __init__(
+        self, backend: Backend, job: JobValue, params: Mapping[str, Any], at: datetime
+    ) -> None:
+        self.backend = backend
+        self.job = job
+        self.params = params
+        self.at = at
+        self.line = _Line(backend, job.cookies)
+
+    def start(self) -> Conversation[Change]:
+        try:
+            yield from self._look_up()
+        except Unreachable as exc:  # nothing was begun: it may be asked again
+            return self._not_started(JobErrorCode.BACKEND_UNREACHABLE, exc, try_again=True)
+        except BackendError as exc:
+            return self._not_started(JobErrorCode.BACKEND_REFUSED, exc)
+        try:
+            request = self._built(self.backend.start)
+        except BackendError as exc:
+            return self._not_started(JobErrorCode.BACKEND_REFUSED, exc)
+        try:
+            reply = yield from self.line.ask(request)
+            change = reading.read_start(self.backend, self.job, self.params, reply)
+        except Unreachable as exc:
+            return self._start_unanswered(exc)
+        except BackendError as exc:
+            return self._not_started(JobErrorCode.BAD_REPLY, exc)
+        if isinstance(change, Started):
+            change = yield from self._begun(change, reply)
+        return change
+
+    def poll(self, answered: HttpReply | None) -> Conversation[Change]:
+        backend, job = self.backend, self.job
+        try:
+            if answered is None:
+                context = building.context_of(job, self.params)
+                request = building.status_request(backend, context, job.status_url)
+                answered = yield from self.line.ask(request)
+            also = yield from self._also(answered)
+            change = self._read(answered, also)
+            if not isinstance(change, Observation):
+                return change
+            change = yield from self._with_outcome(change, answered, also)
+            change = yield from self._with_log(change)
+        except BackendError as exc:
+            return failed_look(job, exc)
+        return replace(change, cookies=self.line.job_cookies)
+
+    # --- the parts of a start ---
+
+    def _look_up(self) -> Conversation[None]:
+        if self.backend.lookup is None:
+            return
+        reply = yield from self.line.ask(self._built(self.backend.lookup))
+        if reply.status in reading.TRY_LATER:
+            raise Unreachable(f"The backend answers the lookup with HTTP {reply.status}.")
+        if not 200 <= reply.status < 300:
+            raise BadReply(f"The lookup was refused: {reading.reason_of(reply)}")
+        found = reading.read_lookup(self.backend, self.job, self.params, reply)
+        self.job = replace(self.job, lookup=found)
+
+    def _begun(self, change: Started, reply: HttpReply) -> Conversation[Change]:
+        self.job = replace(
+            self.job, operation=change.operation, start=change.start, started=self.at
+        )
+        seen = change.observation
+        try:
+            seen = yield from self._with_outcome(seen, reply, None)
+        except BackendError:  # the next poll asks for it again
+            seen = replace(seen, state=State.RUNNING)
+        seen = replace(seen, cookies=self.line.job_cookies)
+        return replace(change, observation=seen, lookup=self.job.lookup)
+
+    def _start_unanswered(self, exc: Unreachable) -> NotStarted:
+        if self.backend.is_idempotent or not exc.was_sent:
+            return self._not_started(JobErrorCode.BACKEND_UNREACHABLE, exc, try_again=True)
+        sent = Unreachable(f"{exc} Whether the job began there is unknown; it is not sent again.")
+        return self._not_started(JobErrorCode.START_UNKNOWN, sent)
+
+    def _not_started(
+        self, code: JobErrorCode, exc: BackendError, *, try_again: bool = False
+    ) -> NotStarted:
+        return NotStarted(look=self.job.look, error=_error(code, exc), try_again=try_again)
+
+    # --- the parts of a poll ---
+
+    def _built(self, request: RequestTemplate) -> HttpRequest:
+        return building.build(self.backend, request, building.context_of(self.job, self.params))
+
+    def _read(
+        self, reply: HttpReply, also: HttpReply | None, outcome: HttpReply | None = None
+    ) -> Change:
+        return reading.read_poll(
+            self.backend, self.job, self.params, reply, self.at, also=also, outcome=outcome
+        )
+
+    def _also(self, reply: HttpReply) -> Conversation[HttpReply | None]:
+        if self.backend.also is None or not 200 <= reply.status < 300:
+            return None
+        try:
+            return (yield from self.line.ask(self._built(self.backend.also)))
+        except (Unreachable, BadReply):
+            return None  # it only adds; the status stands without it
+
+    def _with_outcome(
+        self, seen: Observation, reply: HttpReply, also: HttpReply | None
+    ) -> Conversation[Observation]:
+        """At the end ask for the outcome, and read the end again with it in the document."""
+        if self.backend.outcome is None or seen.state is None or not seen.state.is_terminal:
+            return seen
+        outcome = yield from self.line.ask(self._built(self.backend.outcome))
+        if outcome.status in reading.TRY_LATER:
+            raise Unreachable(f"The backend answers the outcome with HTTP {outcome.status}.")
+        again = self._read(reply, also, outcome)
+        is_end = (
+            isinstance(again, Observation) and again.state is not None and again.state.is_terminal
+        )
+        return again if is_end and isinstance(again, Observation) else seen
+
+    def _with_log(self, seen: Observation) -> Conversation[Observation]:
+        """Fetch the new log lines: a page at each poll, at the end all that is left."""
+        if self.backend.log is None or seen.gone:
+            return seen
+        is_last = seen.state is not None and seen.state.is_terminal
+        lines: list[str] = []
+        job = self.job
+        for _ in range(LAST_LOG_PAGES if is_last else 1):
+            context = building.context_of(job, self.params)
+            try:
+                request = building.build(self.backend, self.backend.log, context)
+                reply = yield from self.line.ask(request)
+                if not 200 <= reply.status < 300:
+                    break
+                new, offset = reading.read_log(
+                    self.backend, job, self.params, reply, is_last=is_last
+                )
+            except BackendError:
+                break  # the log only adds; the next poll asks again
+            lines += new
+            is_over = not new or offset == job.log_offset
+            job = replace(job, log_offset=offset)
+            if is_over:
+                break
+        return replace(seen, log=(*seen.log, *lines), log_offset=job.log_offset)
+
+
+def _error(code: JobErrorCode, exc: BackendError) -> JobError:
+    return JobError(code=code, message=str(exc))

@@ -1,0 +1,46 @@
+"""Which addresses may be connected to, looked at after the name was resolved.
+
+Link-local addresses and the metadata services of the clouds are refused whatever name leads
+there. Both transports connect to the very address that was checked, so a name that resolves to
+something else a moment later gains nothing (DNS rebinding).
+"""
+
+import ipaddress
+import socket
+
+from progrock.backends.errors import Refused
+
+METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")
+)
+
+
+def check_address(text: str, host: str) -> None:
+    """Raise Refused when an IP address must not be connected to; `host` is told to the person."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    for each in (address, mapped):
+        if each is not None and (
+            each.is_link_local or each.is_multicast or each.is_unspecified or each in METADATA
+        ):
+            raise Refused(f"The address of {host} ({text}) may not be connected to.")
+
+
+def check_literal(host: str) -> None:
+    """Raise Refused when a host is written as an IP address that must not be connected to."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return  # a name: checked when it is resolved
+    check_address(host, host)
+
+
+def resolve(host: str, port: int) -> str:
+    """Return an address of a host, checked. Raises Refused, or OSError when it has none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, place in found:
+        check_address(str(place[0]), host)
+    # IPv4 first: a service on "localhost" seldom listens on ::1 alone
+    found.sort(key=lambda each: each[0] != socket.AF_INET)
+    return str(found[0][4][0])

@@ -1,0 +1,82 @@
+"""Values out of a reply: each is hostile input until it has gone through one of these. Pure."""
+
+import email.utils
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from progrock.backends.http import HttpReply
+from progrock.protocol.codec import encode
+
+TEXT_LENGTH = 4_000
+STEPS = 200
+
+
+def as_number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_scalar(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value[:TEXT_LENGTH] if isinstance(value, str) else encode(value)[:TEXT_LENGTH]
+
+
+def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
+    if isinstance(value, Mapping):
+        value = value.get("message") or value.get("code") or encode(value)
+    if value is None or value == "":
+        return None
+    return str(cleaned(as_scalar(value)))[:length]
+
+
+def cleaned(value: Any) -> Any:
+    """Return JSON without NUL, which PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {cleaned(key): cleaned(item) for key, item in value.items()}
+    return value
+
+
+def as_steps(value: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(value, list):
+        return None
+    steps = []
+    for item in value[:STEPS]:
+        if not isinstance(item, Mapping):
+            continue
+        progress = as_number(item.get("progress"))
+        steps.append(
+            {
+                "name": as_text(item.get("name"), 200) or "",
+                "state": as_text(item.get("state"), 60),
+                "progress": None if progress is None else min(max(progress, 0.0), 100.0),
+            }
+        )
+    return steps
+
+
+def retry_after_of(reply: HttpReply, now: datetime | None = None) -> float | None:
+    """Return Retry-After in seconds (RFC 9110, 10.2.3: seconds or a date); nonsense is None."""
+    text = reply.headers.get("retry-after")
+    if text is None:
+        return None
+    seconds = as_number(text)
+    if seconds is None:
+        try:
+            at = email.utils.parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        seconds = (at - (now or datetime.now(UTC))).total_seconds()
+    return max(seconds, 0.0)
