@@ -98,12 +98,13 @@ def secret_key(data: Path) -> str:
     """Return the secret kept in the data folder, made on first use, readable by its owner only."""
     file = data / SECRET_FILE
     try:
-        text = file.read_text("utf-8").strip() if file.exists() else ""
+        is_there = file.exists()
+        text = file.read_text("utf-8").strip() if is_there else ""
         if len(text) >= SHORTEST_SECRET:
             return text
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        damaged = file.exists()
-        _write_private(file, secrets.token_urlsafe(48) + "\n", replace=damaged)
+        # One that is there and too short was cut off by a crash.
+        _write_private(file, secrets.token_urlsafe(48) + "\n", replace=is_there)
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise LaunchRefused(

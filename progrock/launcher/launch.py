@@ -1,6 +1,7 @@
 """One launch in its order: Redis and the tables, then everything else, then the ready line."""
 
 import asyncio
+import json
 import time
 
 from progrock.launcher import children, migration, probes, redis_server
@@ -103,9 +104,18 @@ async def _missing(plan: Plan) -> str | None:
     if answer is None:
         return f"the web server does not answer on port {port}"
     if answer.status != 200:
-        return f"/readyz answers {answer.status}: {' '.join(answer.body.split())[:300]}"
+        return f"/readyz answers {answer.status}: {_reasons(answer.body)}"
     if plan.renderer_port is not None:
         answer = await probes.get(RENDERER_HOST, plan.renderer_port, "/healthz")
         if answer is None or answer.status != 200:
             return f"the example backend does not answer on port {plan.renderer_port}"
     return None
+
+
+def _reasons(body: str) -> str:
+    """Return the sentences in what /readyz says, or its beginning when it says something else."""
+    try:
+        checks = json.loads(body)["checks"].values()
+        return " ".join(check["reason"] for check in checks if not check["ok"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return " ".join(body.split())[:200]

@@ -118,23 +118,26 @@ class Supervisor:
     async def _end(self, names: Collection[str], grace_seconds: float) -> None:
         for child in self._children(names):
             child.terminate()
-        await self._wait_gone(names, grace_seconds)
+        tasks = [self._tasks[name] for name in names]
+        hurry = asyncio.create_task(self._in_a_hurry.wait())
+        await _until_all_or(tasks, hurry, grace_seconds)
+        hurry.cancel()
         for child in self._children(names):
             if not self._in_a_hurry.is_set():
                 self._say(f"{child.spec.name} did not end in {grace_seconds:g} s; killing it")
             child.kill()
-        await self._wait_gone(names, DYING_SECONDS)
-
-    async def _wait_gone(self, names: Collection[str], seconds: float) -> None:
-        """Wait until these children are gone, for at most so long, and not in a hurry."""
-        pending = {self._tasks[name] for name in names}
-        hurry = asyncio.create_task(self._in_a_hurry.wait())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while pending and not hurry.done():
-                    await asyncio.wait({*pending, hurry}, return_when=asyncio.FIRST_COMPLETED)
-                    pending = {task for task in pending if not task.done()}
-        hurry.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=DYING_SECONDS)
 
     def _children(self, names: Collection[str]) -> list[Child]:
         return [child for name, child in self._running.items() if name in names]
+
+
+async def _until_all_or(
+    tasks: Collection[asyncio.Task[Ending]], signal: asyncio.Task[bool], seconds: float
+) -> None:
+    """Wait until all tasks are done or the signal comes, for at most so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not signal.done() and (pending := [task for task in tasks if not task.done()]):
+                await asyncio.wait({*pending, signal}, return_when=asyncio.FIRST_COMPLETED)
