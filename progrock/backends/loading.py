@@ -3,6 +3,7 @@
 `load` reads files and nothing else; the environment comes in as a mapping.
 """
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,16 +38,14 @@ def load(file: Path, env: Mapping[str, str]) -> Backends:
     if isinstance(tables, dict):
         laid = {name: _with_preset(name, table, problems) for name, table in tables.items()}
         raw = raw | {"backends": laid}
-    described, invalid = _validated(raw, problems)
+    described = _validated(raw, problems)
     by_name = {
         name: compile_backend(name, table, env, problems)
         for name, table in described.backends.items()
     }
-    names = [*by_name, *invalid]
-    if described.default is not None and described.default not in names:
-        problems.append(
-            Problem("default", "names no backend of this file" + near(described.default, names))
-        )
+    if described.default is not None and described.default not in by_name:
+        hint = near(described.default, by_name)
+        problems.append(Problem("default", f"names no backend of this file{hint}"))
     if problems:
         raise DescriptionError(str(file), problems)
     return Backends(described.default, {k: v for k, v in by_name.items() if v is not None})
@@ -101,31 +100,61 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 # --- the form ---------------------------------------------------------------------------------
 
-
-def _validated(raw: dict[str, Any], problems: list[Problem]) -> tuple[BackendsFile, list[str]]:
-    """Return what is valid of a file, and the names of the backends that are not."""
-    try:
-        return BackendsFile.model_validate(raw), []
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_input=False)
-    invalid: list[str] = []
-    for error in errors:
-        loc = [str(part) for part in error["loc"] if part not in _UNION_TAGS]
-        problems.append(Problem(".".join(loc) or "(file)", _sentence(error, loc)))
-        if len(loc) > 1 and loc[0] == "backends":
-            invalid.append(loc[1])
-    tables = raw.get("backends")
-    rest = {k: v for k, v in tables.items() if k not in invalid} if isinstance(tables, dict) else {}
-    default = raw.get("default")
-    kept = {"backends": rest, "default": default if isinstance(default, str) else None}
-    try:
-        return BackendsFile.model_validate(kept), invalid
-    except ValidationError:
-        return BackendsFile(), invalid
+ROUNDS = 5  # of taking away what is wrong: each may uncover more below it
+_STANDINS: dict[str, Any] = {
+    "base_url": "http://unset.invalid",
+    "start": {"path": "/"},
+    "status": {"path": "/"},
+    "path": "/",
+    "each": ".",
+}
 
 
-# pydantic names the branch of a union in the place of an error
-_UNION_TAGS = frozenset({"StatusTable", "literal['code']", "json_"})
+def _validated(raw: dict[str, Any], problems: list[Problem]) -> BackendsFile:
+    """Return the file as far as it is valid, so that what it means can be checked as well.
+
+    What is wrong is told, taken away (or, where something is missing, stood in for), and the rest
+    is looked at again. The caller uses nothing of it when there are problems.
+    """
+    rest = copy.deepcopy(raw)
+    for _ in range(ROUNDS):
+        try:
+            return BackendsFile.model_validate(rest)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+        for error in errors:
+            loc = [part for part in error["loc"] if not _is_union_tag(part)]
+            names = [str(part) for part in loc]
+            problem = Problem(".".join(names) or "(file)", _sentence(error, names))
+            if problem not in problems:
+                problems.append(problem)
+            _repair(rest, loc, is_missing=error["type"] == "missing")
+    return BackendsFile()
+
+
+def _repair(rest: dict[str, Any], loc: list[Any], *, is_missing: bool) -> None:
+    table: Any = rest
+    for part in loc[:-1]:
+        inner = table.get(part) if isinstance(table, dict) else None
+        if inner is None:
+            return
+        table = inner
+    if not loc or not isinstance(table, dict):
+        return
+    name = loc[-1]
+    if is_missing or name in _STANDINS:
+        table[name] = copy.deepcopy(_STANDINS.get(name, ""))
+    elif len(loc) == 2 and isinstance(table.get(name), dict):  # a whole backend: no way to ask
+        table[name]["status"] = copy.deepcopy(_STANDINS["status"])
+    else:
+        table.pop(name, None)
+
+
+def _is_union_tag(part: Any) -> bool:
+    """Whether pydantic put the branch of a union, not a key, into the place of an error."""
+    return part in {"StatusTable", "literal['code']"} or str(part).startswith("function-after[")
+
+
 _TABLES: dict[str, type[BaseModel]] = {
     "start": description.StartTable,
     "status": description.StatusTable,
@@ -142,6 +171,8 @@ def _sentence(error: Any, loc: list[str]) -> str:
         return "there is no such key" + near(loc[-1], _known_keys(loc[:-1]))
     if error["type"] == "missing":
         return "is missing"
+    if error["type"] in {"model_type", "dict_type", "model_attributes_type"}:
+        return "should be a table"
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
 
 
