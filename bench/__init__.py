@@ -1,0 +1,21 @@
+"""Figures of ProgRock beside the plain design, both in one run (docs/performance.md).
+
+    python -m bench                     all of it, about eight minutes
+    python -m bench polling fanout      some of it
+    python -m bench --quick             all of it in about a minute, with more noise
+
+    polling   polls a second and worker core: plain, ours, a bare aiohttp loop
+    fanout    deliveries a second and web core: plain, ours
+    latency   from the backend's reply to the client's frame: plain, ours
+    reading   microseconds to read one reply
+    ledger    where a poll's microseconds go, part by part
+
+Everything runs as real processes on private data: Redis, worker, web server, backend. SQLite, or
+with DATABASE_URL the PostgreSQL there, in databases of its own. The sides alternate, and CPU time
+per unit is the figure to trust: it does not depend on what else the machine does at the moment as
+much as a rate does. Each run prints tables and keeps a JSON file in bench/results/.
+
+The plain design (bench/plain) is what Django, Channels and Celery lead to by their own manuals:
+one countdown task a poll, `requests`, a model's `save`, `async_to_sync(group_send)`, a consumer
+with a group for each job.
+"""

@@ -1,0 +1,41 @@
+"""The command line of the benches."""
+
+import argparse
+import os
+import time
+
+from bench import fanout, latency, ledger, polling, reading, report
+
+BENCHES = {
+    "polling": polling.run,
+    "fanout": fanout.run,
+    "latency": latency.run,
+    "reading": reading.run,
+    "ledger": ledger.run,
+}
+BUSY = 1.0  # load before the benches begin
+
+
+def main() -> None:
+    """Run the benches that are named, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="ProgRock beside the plain design, in one run."
+    )
+    parser.add_argument(
+        "bench", nargs="*", metavar="BENCH", help=f"some of: {', '.join(BENCHES)}; without, all"
+    )
+    parser.add_argument("--quick", action="store_true", help="about a minute, with more noise")
+    asked = parser.parse_args()
+    if unknown := set(asked.bench) - BENCHES.keys():
+        parser.error(f"there is no {', '.join(unknown)}; known: {', '.join(BENCHES)}")
+    load, start = os.getloadavg()[0], time.monotonic()
+    if load > BUSY:
+        print(f"The machine is busy (load {load:.1f}): trust CPU per unit more than rates.")
+    results: dict[str, object] = {"quick": asked.quick, "load before": load}
+    for name in asked.bench or BENCHES:
+        results |= BENCHES[name](quick=asked.quick)
+    print(f"\n{time.monotonic() - start:.0f} s; kept in {report.keep(results)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Where a poll's microseconds go: CPU time of single ticks, part by part.
+
+Ticks run in a process of their own, without Celery's worker around them, so that each part can be
+timed; what the worker adds shows in the difference to `polling`.
+"""
+
+import orjson
+
+from bench import report
+from bench.stack import Side, stack
+
+JOBS = 1_000
+
+
+def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure; print, and return the means over the ticks."""
+    with stack() as made:
+        made.seed(Side.OURS, jobs=JOBS, seconds=1.0)
+        file = made.folder / "ledger.json"
+        words = [str(3 if quick else 10), str(file)]
+        with made.tool(Side.OURS, "ticks", "bench.ticks", *words) as ticks:
+            ticks.wait(180)
+        parts: dict[str, float] = orjson.loads(file.read_bytes())
+    whole = parts["whole"]
+    sides = {
+        name: {"µs CPU/poll": micros, "%": 100 * micros / whole} for name, micros in parts.items()
+    }
+    print(report.table(f"Ledger of a tick of {JOBS} jobs, SQLite", sides))
+    return {"ledger": sides}

@@ -1,0 +1,141 @@
+"""Many WebSocket watchers in one lean process: raw sockets and epoll, frames only counted.
+
+    python -m bench.watchers PORT SIDE IDS CONNECTIONS COUNTER [--publish FD] [--stamps FILE]
+
+Connection n follows job n of the JSON list IDS, the list taken round and round. How many frames
+have come stands in the file COUNTER, as 8 bytes. With FD, a byte is written there for each round of
+events that the publisher is to send, so that a few rounds are on their way, and no more. With FILE,
+the milliseconds from the stamp in each frame to its arrival go there as JSON at SIGTERM.
+"""
+
+import argparse
+import base64
+import contextlib
+import mmap
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+from types import FrameType
+
+import orjson
+
+from bench.backend import STAMP
+
+MARK = b'"seq"'  # once in each event frame, on both sides, and in no heartbeat
+_STAMP = re.compile(rb"%b(\d+)" % STAMP)
+ON_THEIR_WAY = 4  # rounds of events
+_BUFFER = 1 << 18
+_MASK = b"\x00\x00\x00\x00"
+
+
+def connect(port: int, side: str, job: str) -> socket.socket:
+    """Return a socket that follows a job from now on."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    path = "/prog/" if side == "ours" else f"/ws/jobs/{job}/"
+    key = base64.b64encode(os.urandom(16)).decode()
+    headers = {
+        "Host": f"127.0.0.1:{port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13",
+    }
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    _read_until(connection, b"101 Switching Protocols")
+    if side == "ours":
+        connection.sendall(_text_frame(orjson.dumps({"action": "watch", "job": job})))
+        _read_until(connection, b'"watching"')
+    return connection
+
+
+def _read_until(connection: socket.socket, mark: bytes) -> None:
+    said = b""
+    while mark not in said:
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError(f"refused: {said!r}")
+        said += more
+
+
+def _text_frame(text: bytes) -> bytes:
+    """Return a final text frame from the client, up to 125 bytes, masked with zeros (RFC 6455)."""
+    return bytes((0x81, 0x80 | len(text))) + _MASK + text
+
+
+class Watchers:
+    """The sockets, and what has come through them."""
+
+    def __init__(self, connections: list[socket.socket], counter: Path) -> None:
+        self._epoll = select.epoll()
+        self._by_fd = {connection.fileno(): connection for connection in connections}
+        self._tails = dict.fromkeys(self._by_fd, b"")
+        for fd, connection in self._by_fd.items():
+            connection.setblocking(False)
+            self._epoll.register(fd, select.EPOLLIN)
+        self._buffer = bytearray(_BUFFER)
+        counter.write_bytes(bytes(8))
+        with counter.open("r+b") as file:
+            self._counter = mmap.mmap(file.fileno(), 8)
+        self.received = 0
+        self.stamps: list[float] | None = None
+
+    def take(self) -> None:
+        """Wait for what comes, at most a second, and count it."""
+        for fd, _ in self._epoll.poll(1.0):
+            try:
+                size = self._by_fd[fd].recv_into(self._buffer)
+            except BlockingIOError:
+                continue
+            if size == 0:
+                raise ConnectionError("the server closed a watcher's connection")
+            data = self._tails[fd] + self._buffer[:size]  # a mark may lie across two readings
+            self._tails[fd] = bytes(data[-len(MARK) + 1 :])
+            self.received += data.count(MARK)
+            if self.stamps is not None:
+                now = time.monotonic_ns()
+                self.stamps += ((now - int(found)) / 1e6 for found in _STAMP.findall(data))
+        struct.pack_into("<Q", self._counter, 0, self.received)
+
+
+def main() -> None:
+    """Run with the words of the command line, for ever."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("side")
+    parser.add_argument("ids", type=Path)
+    parser.add_argument("connections", type=int)
+    parser.add_argument("counter", type=Path)
+    parser.add_argument("--publish", type=int)
+    parser.add_argument("--stamps", type=Path)
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, _leave)
+    ids = orjson.loads(asked.ids.read_bytes())
+    jobs = (ids[n % len(ids)] for n in range(asked.connections))
+    watchers = Watchers([connect(asked.port, asked.side, job) for job in jobs], asked.counter)
+    if asked.stamps:
+        watchers.stamps = []
+    published = 0
+    with contextlib.suppress(SystemExit):
+        while True:
+            if asked.publish:
+                wanted = watchers.received // asked.connections + ON_THEIR_WAY - published
+                os.write(asked.publish, b"." * wanted)
+                published += wanted
+            watchers.take()
+    if asked.stamps:
+        asked.stamps.write_bytes(orjson.dumps(watchers.stamps))
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    main()
