@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
-from progrock.api.urls import api
 
 from progrock.api import health
+from progrock.api.urls import api
 
 urlpatterns = [
     path("", include("progrock.dashboard.urls")),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest
 
 from progrock import conf
@@ -16,6 +17,7 @@ from progrock.errors import RequestError
 from progrock.models import Token
 from progrock.protocol.codes import ErrorCode
 
+REPORT_PREFIX = "prr_"
 TOKEN_PREFIX = "prk_"  # noqa: S105 - names a token in leaks and logs; not one itself
 
 
@@ -26,6 +28,7 @@ class Who:
     user: int | None
     name: str | None
     is_staff: bool = False
+    only_job: str | None = None  # the bearer of a report token: this job and no other
 
     @property
     def is_anonymous(self) -> bool:
@@ -35,6 +38,8 @@ class Who:
     @property
     def scope(self) -> str:
         """The space of this visitor's idempotency keys."""
+        if self.only_job is not None:
+            return f"job:{self.only_job}"
         return "anonymous" if self.user is None else f"user:{self.user}"
 
 
@@ -48,8 +53,15 @@ def create_token(user: Any, name: str = "") -> str:
     return token
 
 
+def report_token(job: object) -> str:
+    """Return the token by which a program reports this job, and can do nothing else."""
+    return REPORT_PREFIX + _report_signer().sign(str(job))
+
+
 def by_token(token: str) -> Who:
     """Return whose token it is. Raises RequestError(not_authenticated)."""
+    if token.startswith(REPORT_PREFIX):
+        return _by_report_token(token.removeprefix(REPORT_PREFIX))
     found = (
         Token.objects.select_related("user")
         .filter(digest=_digest(token), user__is_active=True)
@@ -58,6 +70,18 @@ def by_token(token: str) -> Who:
     if found is None:
         raise RequestError(ErrorCode.NOT_AUTHENTICATED, "This token is not valid (any longer).")
     return of_user(found.user)
+
+
+def _by_report_token(signed: str) -> Who:
+    try:
+        job = _report_signer().unsign(signed)
+    except BadSignature as exc:
+        raise RequestError(ErrorCode.NOT_AUTHENTICATED, "This report token is not valid.") from exc
+    return Who(None, None, only_job=job)
+
+
+def _report_signer() -> Signer:
+    return Signer(salt="progrock.report")
 
 
 def of_user(user: Any) -> Who:

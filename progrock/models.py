@@ -51,6 +51,7 @@ class Job(models.Model):
     # what polling needs. A claim moves `due_at` to the end of its lease and counts `look` up.
     due_at = models.DateTimeField(null=True)
     look = models.PositiveIntegerField(default=0)
+    report_number = models.PositiveBigIntegerField(default=0)  # the last one a program gave
     interval = models.FloatField(default=0.0)
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
@@ -77,6 +78,11 @@ class Job(models.Model):
             models.Index(fields=["state", "-created"], name="job_state"),
             models.Index(fields=["owner", "-created"], name="job_owner"),
             models.Index(fields=["-updated"], name="job_updated"),
+            models.Index(
+                fields=["backend", "operation"],
+                name="job_operation",
+                condition=Q(due_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -131,6 +137,27 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.key}"
+
+
+class Notice(models.Model):
+    """Something that every process should take up: a number that is counted up."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.number}"
+
+    @classmethod
+    def number_of(cls, name: str) -> int:
+        """Return the present number; 0 before the first."""
+        return cls.objects.filter(name=name).values_list("number", flat=True).first() or 0
+
+    @classmethod
+    def count_up(cls, name: str) -> None:
+        """Make the number one higher."""
+        cls.objects.get_or_create(name=name)
+        cls.objects.filter(name=name).update(number=models.F("number") + 1)
 
 
 class Token(models.Model):

@@ -8,14 +8,20 @@ from django.urls import reverse
 from ninja import Header, Query, Router, Schema
 from pydantic import Field
 
+from progrock import identity
 from progrock.api.waiting import wait_for_change
+from progrock.backends import conversation, push, registry
+from progrock.backends.errors import BackendError
 from progrock.errors import RequestError
 from progrock.identity import Who
 from progrock.jobs import queries, services
+from progrock.jobs.log import as_value
+from progrock.jobs.reporting import reports
 from progrock.jobs.snapshot import snapshot
+from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
-from progrock.protocol.messages import KEY_LENGTH, Filter, StartRequest
+from progrock.protocol.messages import KEY_LENGTH, Filter, Report, StartRequest
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
@@ -39,7 +45,10 @@ def start_job(
         )
     who = who_of(request)
     job = services.start_job(who, body, idempotency_key)
-    response = json_response(snapshot(job, who), status=202)
+    answer = snapshot(job, who)
+    if job.backend == push.NAME:
+        answer["report_token"] = identity.report_token(job.id)
+    response = json_response(answer, status=202)
     response["Location"] = reverse("api-v1:job", args=[job.id])
     return response
 
@@ -100,6 +109,27 @@ def cancel_job(request: HttpRequest, job: str) -> HttpResponse:
     """202 with the snapshot, now `cancelling`; `cancelled` follows when the backend says so."""
     who = who_of(request)
     return json_response(snapshot(services.cancel_job(who, job), who), status=202)
+
+
+@router.post("/{job}/report", summary="Report the progress of a program's own job")
+async def report_job(request: HttpRequest, job: str, body: Report) -> HttpResponse:
+    """200 with the snapshot after the report; `state: cancelling` asks the program to stop."""
+    who = who_of(request)
+    return json_response(snapshot(await reports().take(who, job, body), who))
+
+
+@router.get("/{job}/log", summary="A job's whole log, as its backend tells it")
+def get_log(request: HttpRequest, job: str) -> HttpResponse:
+    """Text: what the backend's log request gives from the beginning, at most 1 MiB."""
+    found = queries.find_job(who_of(request), job)
+    backend = registry.find(found.backend)
+    if backend is None or backend.log is None or found.started is None:
+        raise RequestError(ErrorCode.NOT_FOUND, "The backend of this job tells no log.")
+    try:
+        text = drive(backend, conversation.whole_log(backend, as_value(found), found.params))
+    except BackendError as exc:
+        raise RequestError(ErrorCode.UNAVAILABLE, str(exc), retry_after=5) from exc
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 def json_response(value: dict[str, Any], status: int = 200) -> HttpResponse:

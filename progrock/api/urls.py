@@ -9,7 +9,7 @@ from ninja.errors import HttpError, ValidationError
 from redis import RedisError
 
 from progrock import __version__
-from progrock.api import backends, jobs, problems, results
+from progrock.api import backends, hooks, jobs, problems, results
 from progrock.api.guard import admit
 from progrock.errors import RequestError
 from progrock.protocol.codec import describe
@@ -27,11 +27,14 @@ api = NinjaAPI(
 api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", results.router)
 api.add_router("/backends", backends.router)
+api.add_router("/hooks", hooks.router)
 
 
 @api.exception_handler(RequestError)
 def _refused(request: HttpRequest, exc: RequestError) -> HttpResponse:
-    is_lookup = exc.code is ErrorCode.UNKNOWN_BACKEND and "/backends/" in request.path
+    is_lookup = exc.code is ErrorCode.UNKNOWN_BACKEND and (
+        "/backends/" in request.path or "/hooks/" in request.path
+    )
     return problems.response_to(exc, status=404 if is_lookup else None)
 
 

@@ -74,16 +74,41 @@ class Remembered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend:
-    """One configured service. Clients name it by `name`, never by its URL."""
+class Offer:
+    """What a client may start by its name: params are checked by a JSON Schema."""
 
     name: str
     title: str
-    description: str
+    description: str = ""
+    params_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
+
+    def filled_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the params with the schema's defaults for what is missing."""
+        properties = self.params_schema.get("properties", {})
+        defaults = {
+            name: schema["default"]
+            for name, schema in properties.items()
+            if isinstance(schema, Mapping) and "default" in schema
+        }
+        return defaults | dict(params)
+
+    def params_problems(self, params: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return what is wrong with the params, as [{field, message}]; empty when valid."""
+        validator = Draft202012Validator(self.params_schema, format_checker=FormatChecker())
+        errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.path)))
+        return [
+            {"field": ".".join(map(str, error.path)), "message": error.message[:500]}
+            for error in errors[:50]
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(Offer):
+    """One configured service that is polled. Clients know its name, never its URL."""
+
     base_url: str
     origins: frozenset[Origin]
     headers: Mapping[str, str]
-    params_schema: Mapping[str, Any]
     cookies: Literal["none", "job", "backend"] = "none"
     challenge_status: int | None = None
     challenge_header: str = ""
@@ -107,22 +132,3 @@ class Backend:
     policy: PollPolicy
     not_found_grace: float
     remembered: Remembered = field(default_factory=Remembered, compare=False)
-
-    def filled_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the params with the schema's defaults for what is missing."""
-        properties = self.params_schema.get("properties", {})
-        defaults = {
-            name: schema["default"]
-            for name, schema in properties.items()
-            if isinstance(schema, Mapping) and "default" in schema
-        }
-        return defaults | dict(params)
-
-    def params_problems(self, params: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return what is wrong with the params, as [{field, message}]; empty when valid."""
-        validator = Draft202012Validator(self.params_schema, format_checker=FormatChecker())
-        errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.path)))
-        return [
-            {"field": ".".join(map(str, error.path)), "message": error.message[:500]}
-            for error in errors[:50]
-        ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from progrock.backends import description
+from progrock.backends import description, push
 from progrock.backends.backend import Backend
 from progrock.backends.compiling import compile_backend
 from progrock.backends.description import BackendsFile
@@ -43,6 +43,8 @@ def load(file: Path, env: Mapping[str, str]) -> Backends:
         name: compile_backend(name, table, env, problems)
         for name, table in described.backends.items()
     }
+    if push.NAME in described.backends:
+        problems.append(Problem(f"backends.{push.NAME}", "this name is taken: for reported jobs"))
     if described.default is not None and described.default not in by_name:
         hint = near(described.default, by_name)
         problems.append(Problem("default", f"names no backend of this file{hint}"))

@@ -16,11 +16,18 @@ def may_see(who: Who, owner: int | None) -> bool:
 
 def may_control(who: Who, owner: int | None) -> bool:
     """Whether a visitor may cancel, retry and edit a job of this owner."""
-    return may_see(who, owner)
+    return who.only_job is None and may_see(who, owner)
+
+
+def may_report(who: Who, owner: int | None) -> bool:
+    """Whether a visitor may report the progress of a job that it can see."""
+    return who.only_job is not None or may_control(who, owner)
 
 
 def visible_to(who: Who) -> QuerySet[Job]:
     """Return the jobs that a visitor may see."""
+    if who.only_job is not None:
+        return Job.objects.filter(id=who.only_job)
     if who.is_staff:
         return Job.objects.all()
     return Job.objects.filter(Q(owner=None) | Q(owner=who.user) if who.user else Q(owner=None))

@@ -80,6 +80,14 @@ class PollFailed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reported:
+    """A program's own report of its job. A report is a sign of life, whatever it says."""
+
+    observation: Observation
+    look: None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
     """The job is over by our own decision, for example at its deadline."""
 
@@ -96,4 +104,4 @@ class CancelRequested:
     look: None = field(default=None, init=False)
 
 
-Change = Observation | Started | StartFailed | PollFailed | Ended | CancelRequested
+Change = Observation | Reported | Started | StartFailed | PollFailed | Ended | CancelRequested

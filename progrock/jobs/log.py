@@ -6,7 +6,7 @@ published after the commit, and a lost publication is no loss: watchers find the
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, models, transaction
 
+from progrock.backends import push
 from progrock.jobs import transitions
 from progrock.jobs.changes import CancelRequested, Change, JobError, Observation
 from progrock.jobs.policy import PollPolicy
@@ -69,7 +70,7 @@ class Recorded:
     due_at: datetime | None
 
 
-Policies = Callable[[str], PollPolicy]
+Policies = Callable[[str, Mapping[str, Any]], PollPolicy]
 
 
 def create(job: Job) -> None:
@@ -104,7 +105,7 @@ def record(
             row = rows.get(entry.job)
             if row is None:
                 continue
-            policy = policy_of(row.backend)
+            policy = policy_of(row.backend, row.params)
             step = transitions.advance(values[row.id], entry.change, policy, at)
             if not step.accepted:
                 recorded.append(_recorded(row, step.job, row.due_at, accepted=False))
@@ -131,6 +132,8 @@ def _scheduled(
     change = entry.change
     if isinstance(change, CancelRequested) and not step.job.state.is_terminal:
         return step.job, row.due_at  # a look that is under way keeps its lease
+    if row.backend == push.NAME:
+        return step.job, schedule.next_silence(policy, step.job, at)
     seen = getattr(change, "observation", change)
     following, interval = schedule.next_look(
         policy,

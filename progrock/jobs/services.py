@@ -11,8 +11,8 @@ import uuid_utils.compat as uuids
 from django.db import IntegrityError, transaction
 
 from progrock import conf
-from progrock.backends import registry
-from progrock.backends.backend import Backend
+from progrock.backends import push, registry
+from progrock.backends.backend import Offer
 from progrock.errors import RequestError
 from progrock.identity import Who
 from progrock.jobs import dispatch, log
@@ -79,7 +79,7 @@ def _earlier(who: Who, key: str, fingerprint: str) -> Job | None:
 def _create(
     who: Who,
     request: StartRequest,
-    backend: Backend,
+    backend: Offer,
     params: dict[str, object],
     *,
     key: str | None = None,
@@ -100,12 +100,16 @@ def _create(
         moved_at=now,
         due_at=now + START_GRACE,
     )
+    if backend.name == push.NAME:  # nothing is to be asked; its silence is looked at
+        job.started = now
+        job.due_at = now + timedelta(seconds=push.policy(params).stall_after)
     log.create(job)
     if key is not None:
         IdempotencyKey.objects.create(
             scope=who.scope, key=key, fingerprint=fingerprint, job=job, created=now
         )
-    transaction.on_commit(lambda: dispatch.send_start(id_))
+    if job.started is None:
+        transaction.on_commit(lambda: dispatch.send_start(id_))
     return job
 
 

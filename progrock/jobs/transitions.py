@@ -18,6 +18,7 @@ from progrock.jobs.changes import (
     JobError,
     Observation,
     PollFailed,
+    Reported,
     Started,
     StartFailed,
 )
@@ -112,6 +113,13 @@ def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -
     return _observed(after, change.observation, policy, at)
 
 
+def _reported(job: JobValue, change: Reported, policy: PollPolicy, at: datetime) -> _Ruled:
+    seen = change.observation
+    if seen.state is None and job.state in {State.PENDING, State.QUEUED}:
+        seen = replace(seen, state=State.RUNNING)
+    return _observed(replace(job, moved_at=at), seen, policy, at)
+
+
 def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: datetime) -> _Ruled:
     if job.cancel_requested is not None:
         return _ended(job, State.CANCELLED, _CANCELLED, at), ()
@@ -146,6 +154,7 @@ def _cancel_requested(
 
 _RULES: dict[type, Callable[[JobValue, Any, PollPolicy, datetime], _Ruled]] = {
     Observation: _observed,
+    Reported: _reported,
     Started: _started,
     StartFailed: _start_failed,
     PollFailed: _poll_failed,

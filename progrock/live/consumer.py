@@ -16,6 +16,7 @@ from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 
 from progrock import conf, identity
+from progrock.backends import push
 from progrock.errors import RequestError, unknown_job
 from progrock.identity import Who
 from progrock.jobs import access, queries, services
@@ -153,7 +154,8 @@ class ProgressConsumer(AsyncConsumer):
         self._check_watches(None)
         job = await database_sync_to_async(services.start_job)(who, asked, asked.key)
         present = await self._follow(who, job)
-        self._reply(frames.started(asked.id, present))
+        token = identity.report_token(job.id) if job.backend == push.NAME else None
+        self._reply(frames.started(asked.id, present, token))
         self._release(present["job"], present["seq"])
 
     async def _watch(self, who: Who, asked: messages.Watch) -> None:

@@ -54,6 +54,15 @@ def next_look(
     return min(following, max(deadline(policy, job), at)), interval
 
 
+def next_silence(policy: PollPolicy, job: JobValue, at: datetime) -> datetime | None:
+    """Return when a reported job is to be looked at for its silence: stalled, then failed."""
+    if job.state.is_terminal:
+        return None
+    limits = (policy.stall_after, policy.unreachable_for)
+    ahead = [job.moved_at + timedelta(seconds=limit) for limit in limits]
+    return next((time for time in ahead if time > at), at)
+
+
 def deadline(policy: PollPolicy, job: JobValue) -> datetime:
     """Return when the job is out of time."""
     return (job.started or job.created) + timedelta(seconds=policy.deadline)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from progrock import background_loop
-from progrock.backends import conversation, registry
+from progrock.backends import conversation, push, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError, BadReply
@@ -43,7 +43,7 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
     """
     if not lanes.begin(backend_name, shard, tick):
         return 0
-    backend = registry.find(backend_name)
+    backend = None if backend_name == push.NAME else registry.find(backend_name)
     policy = registry.policy_of(backend_name)
     try:
         claims = claim_due(backend_name, shard, policy, datetime.now(UTC))
@@ -52,6 +52,9 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
         lanes.arm_next(backend_name, shard, datetime.now(UTC))
     if not claims:
         return 0
+    if backend_name == push.NAME:
+        record([(claim, _silent(claim)) for claim in claims])
+        return len(claims)
     if backend is None:
         record([(claim, _unconfigured(claim)) for claim in claims])
         return len(claims)
@@ -199,6 +202,20 @@ def _timed_out(backend: Backend, claim: Claim) -> Ended:
             message=f"The job did not end within its {backend.policy.deadline:g} s.",
         ),
     )
+
+
+def _silent(claim: Claim) -> Change:
+    """Return what the silence of a program that reports its own job means."""
+    job, policy = claim.job, push.policy(claim.params)
+    silent = (datetime.now(UTC) - job.moved_at).total_seconds()
+    if silent < policy.unreachable_for:
+        return Observation(look=job.look)  # stalled, when it is long enough
+    if job.cancel_requested is not None:
+        error = JobError(code=JobErrorCode.CANCELLED, message="Cancelled; no report came since.")
+        return Ended(look=job.look, state=State.CANCELLED, error=error)
+    message = f"No report came for {policy.unreachable_for:g} s."
+    error = JobError(code=JobErrorCode.STALLED, message=message)
+    return Ended(look=job.look, state=State.FAILED, error=error)
 
 
 def _unconfigured(claim: Claim) -> PollFailed:

@@ -30,8 +30,12 @@ def hello(
     }
 
 
-def started(id_: str | None, snapshot: Frame) -> Frame:
-    """The answer to `start`: from here on the connection watches the job."""
+def started(id_: str | None, snapshot: Frame, report_token: str | None = None) -> Frame:
+    """The answer to `start`: from here on the connection watches the job.
+
+    `report_token` is for a job that a program reports itself.
+    """
+    token = {} if report_token is None else {"report_token": report_token}
     return {
         "type": "started",
         "id": id_,
@@ -39,6 +43,7 @@ def started(id_: str | None, snapshot: Frame) -> Frame:
         "seq": snapshot["seq"],
         "snapshot": snapshot,
         "recovered": False,
+        **token,
     }
 
 

@@ -64,6 +64,46 @@ class StartRequest(BaseModel):
     labels: Labels = []
 
 
+class ReportedError(BaseModel):
+    """Why a program's job failed."""
+
+    code: Text | None = None
+    message: Text
+
+
+Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Report(BaseModel):
+    """A program's report of its own job: `POST jobs/ID/report`. What is left out stays as it is.
+
+    `number` makes a report idempotent: it counts up, and one that was taken before is ignored.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    progress: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    current: Figure | None = None
+    total: Figure | None = None
+    unit: Annotated[Text, Field(max_length=60)] | None = None
+    message: Annotated[Text, Field(max_length=2_000)] | None = None
+    log: (
+        Annotated[Text, Field(max_length=100_000)]
+        | Annotated[list[Annotated[Text, Field(max_length=4_000)]], Field(max_length=1_000)]
+        | None
+    ) = None
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None
+    result: Annotated[Any, AfterValidator(_without_nul)] = None
+    error: Text | ReportedError | None = None
+    steps: Annotated[list[dict[str, Any]], Field(max_length=200)] | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the job is over with this report."""
+        return self.state in {"succeeded", "failed", "cancelled"}
+
+
 class Filter(BaseModel):
     """Which jobs: all fields must match; an absent field matches every job."""
 
