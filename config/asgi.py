@@ -13,6 +13,9 @@ from django.urls import path  # noqa: E402
 
 from progrock.live.consumer import ProgressConsumer  # noqa: E402
 from progrock.live.handshake import Application, Handshake  # noqa: E402
+from progrock.signals import reload_on_hangup  # noqa: E402
+
+reload_on_hangup()
 
 routes: list[Any] = [path("prog/", cast("Any", ProgressConsumer.as_asgi()))]
 application = ProtocolTypeRouter(

@@ -63,7 +63,8 @@ def _jobs_named(backend: str, body: Any) -> list[Job]:
     operation, job = told.get("operation"), told.get("job")
     open_jobs = Job.objects.filter(backend=backend, due_at__isnull=False)
     if isinstance(job, str):
-        return list(open_jobs.filter(id=as_job_id(job)))
+        id_ = as_job_id(job)
+        return list(open_jobs.filter(id=id_)) if id_ else []
     if isinstance(operation, str | int) and not isinstance(operation, bool):
         return list(open_jobs.filter(operation=str(operation))[:MAX_JOBS])
     raise RequestError(ErrorCode.BAD_MESSAGE, 'Send {"operation": "…"} or {"job": "…"}.')

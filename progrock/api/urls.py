@@ -32,9 +32,8 @@ api.add_router("/hooks", hooks.router)
 
 @api.exception_handler(RequestError)
 def _refused(request: HttpRequest, exc: RequestError) -> HttpResponse:
-    is_lookup = exc.code is ErrorCode.UNKNOWN_BACKEND and (
-        "/backends/" in request.path or "/hooks/" in request.path
-    )
+    is_address = any(place in request.path for place in ("/backends/", "/hooks/"))
+    is_lookup = exc.code is ErrorCode.UNKNOWN_BACKEND and is_address
     return problems.response_to(exc, status=404 if is_lookup else None)
 
 

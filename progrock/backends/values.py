@@ -55,14 +55,15 @@ def as_steps(value: Any) -> list[dict[str, Any]] | None:
     for item in value[:STEPS]:
         if not isinstance(item, Mapping):
             continue
-        progress = as_number(item.get("progress"))
-        steps.append(
-            {
-                "name": as_text(item.get("name"), 200) or "",
-                "state": as_text(item.get("state"), 60),
-                "progress": None if progress is None else min(max(progress, 0.0), 100.0),
-            }
-        )
+        progress, weight = as_number(item.get("progress")), as_number(item.get("weight"))
+        step: dict[str, Any] = {
+            "name": as_text(item.get("name"), 200) or "",
+            "state": as_text(item.get("state"), 60),
+            "progress": None if progress is None else min(max(progress, 0.0), 100.0),
+        }
+        if weight is not None and weight > 0:
+            step["weight"] = weight
+        steps.append(step)
     return steps
 
 

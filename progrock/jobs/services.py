@@ -34,6 +34,8 @@ def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
     The backend is asked later, by a task. Raises RequestError: unknown_backend, bad_params, or
     conflict where the key was used for something else.
     """
+    if who.only_job is not None:
+        raise RequestError(ErrorCode.NOT_PERMITTED, "This token is good for one job alone.")
     backend = registry.choose(request.backend)
     params = backend.filled_params(request.params)
     problems = backend.params_problems(params)

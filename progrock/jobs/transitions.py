@@ -217,6 +217,8 @@ def _progressed(job: JobValue, seen: Observation, at: datetime) -> JobValue:
     progress = seen.progress
     if progress is None and seen.current is not None and seen.total:
         progress = 100.0 * seen.current / seen.total
+    if progress is None and seen.steps:
+        progress = _of_steps(seen.steps)
     if progress is not None and not math.isfinite(progress):
         progress = None
     if progress is None:
@@ -235,6 +237,19 @@ def _progressed(job: JobValue, seen: Observation, at: datetime) -> JobValue:
         pace=eta.advance_pace(job.pace, progress, at),
     )
     return _estimated(after, at)
+
+
+def _of_steps(steps: list[dict[str, Any]]) -> float | None:
+    """Return the mean progress of the steps by weight (1 where none is given).
+
+    A step without a figure counts by its state: over is 100, anything else 0.
+    """
+    weights = [step.get("weight", 1.0) for step in steps]
+    done = []
+    for step in steps:
+        is_over = step["state"] == State.SUCCEEDED
+        done.append(step["progress"] if step["progress"] is not None else 100.0 * is_over)
+    return math.fsum(w * d for w, d in zip(weights, done, strict=True)) / math.fsum(weights)
 
 
 def _estimated(job: JobValue, at: datetime) -> JobValue:
