@@ -23,6 +23,7 @@ from progrock.jobs.changes import Observation, Reported
 from progrock.jobs.queries import find_job
 from progrock.jobs.states import State
 from progrock.models import Job
+from progrock.polling import lanes
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import Report, ReportedError
 
@@ -177,7 +178,8 @@ def _record(batch: dict[UUID, _Waiting]) -> None:
                 if not unseen.update(report_number=waiting.number):
                     continue
             entries.append(log.Entry(job=id_, change=Reported(observation=waiting.observation)))
-        log.record(entries, registry.policy_of, datetime.now(UTC))
+        now = datetime.now(UTC)
+        lanes.arm_all(log.record(entries, registry.policy_of, now), now)
 
 
 _reports: dict[asyncio.AbstractEventLoop, Reports] = {}

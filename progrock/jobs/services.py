@@ -20,6 +20,7 @@ from progrock.jobs.access import may_control
 from progrock.jobs.changes import CancelRequested
 from progrock.jobs.queries import find_job
 from progrock.models import IdempotencyKey, Job
+from progrock.polling import lanes
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import StartRequest
@@ -105,13 +106,14 @@ def _create(
     if backend.name == push.NAME:  # nothing is to be asked; its silence is looked at
         job.started = now
         job.due_at = now + timedelta(seconds=push.policy(params).stall_after)
+        lanes.arm(job.backend, job.shard, job.due_at, now)
+    else:
+        transaction.on_commit(lambda: dispatch.send_start(id_))
     log.create(job)
     if key is not None:
         IdempotencyKey.objects.create(
             scope=who.scope, key=key, fingerprint=fingerprint, job=job, created=now
         )
-    if job.started is None:
-        transaction.on_commit(lambda: dispatch.send_start(id_))
     return job
 
 

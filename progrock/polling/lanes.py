@@ -5,12 +5,14 @@ a task with it, and a task with an old number ends at once. So a tick that Celer
 or delivers late does no harm; the sweeper arms a lane whose tick never came.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
 
 from progrock.jobs import dispatch
+from progrock.jobs.log import Recorded
 from progrock.models import Job, Lane
 
 SPACING = timedelta(milliseconds=50)  # jobs that fall due closer together share a tick
@@ -20,6 +22,17 @@ TICK_LOST_AFTER = timedelta(seconds=2)
 def arm(backend: str, shard: int, at: datetime, now: datetime) -> bool:
     """Have the lane tick at a time, unless it is armed for an earlier one. True when armed."""
     return _arm(backend, shard, max(at, now + SPACING), now, force=False)
+
+
+def arm_all(recorded: Iterable[Recorded], now: datetime) -> None:
+    """Arm the lanes of jobs that were just recorded, each for its earliest job."""
+    first: dict[tuple[str, int], datetime] = {}
+    for each in recorded:
+        if each.due_at is not None:
+            lane = (each.job.backend, each.shard)
+            first[lane] = min(first.get(lane, each.due_at), each.due_at)
+    for (backend, shard), at in first.items():
+        arm(backend, shard, at, now)
 
 
 def arm_now(backend: str, shard: int, now: datetime) -> bool:

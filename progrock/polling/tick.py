@@ -73,13 +73,7 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
 def record(batch: Sequence[Answered]) -> None:
     """Write a batch of answers to the log, and arm the lanes for what comes next."""
     entries = [log.Entry(job=claim.job.id, change=change, due=claim.due) for claim, change in batch]
-    steps = log.record(entries, registry.policy_of)
-    now = datetime.now(UTC)
-    for lane in {(step.job.backend, step.shard) for step in steps if step.due_at}:
-        first = min(
-            step.due_at for step in steps if step.due_at and (step.job.backend, step.shard) == lane
-        )
-        lanes.arm(*lane, first, now)
+    lanes.arm_all(log.record(entries, registry.policy_of), datetime.now(UTC))
     for claim, change in batch:
         if isinstance(change, Ended):  # we gave it up; the backend should too
             dispatch.send_cancel(claim.job.id)
