@@ -1,6 +1,7 @@
 """The Celery application. Workers run it with the threads pool: see docs/decisions/0005."""
 
 import os
+from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_ready
@@ -12,11 +13,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
 @worker_ready.connect
-def reload_on_hangup(**_: object) -> None:
-    """Take up changed backends on SIGHUP, in place of Celery's own restart."""
-    from progrock.signals import reload_on_hangup as install  # noqa: PLC0415 - needs Django
+def begin_work(sender: Any, **_: object) -> None:
+    """Take up what this worker's predecessor left, and changed backends on SIGHUP."""
+    from progrock.polling.sweeping import take_over  # noqa: PLC0415 - needs Django
+    from progrock.signals import reload_on_hangup  # noqa: PLC0415
 
-    install()
+    reload_on_hangup()
+    take_over(sender.hostname)
 
 
 @setup_logging.connect

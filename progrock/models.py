@@ -50,6 +50,7 @@ class Job(models.Model):
 
     # what polling needs. A claim moves `due_at` to the end of its lease and counts `look` up.
     due_at = models.DateTimeField(null=True)
+    claimed_by = models.CharField(max_length=100, default="", blank=True)  # the worker, or ""
     look = models.PositiveIntegerField(default=0)
     report_number = models.PositiveBigIntegerField(default=0)  # the last one a program gave
     interval = models.FloatField(default=0.0)

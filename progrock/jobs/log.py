@@ -35,7 +35,7 @@ _WRITTEN = (
     "seq state condition progress current total unit message steps result error eta eta_low "
     "eta_high pace started updated finished look interval failures failing_since moved_at "
     "operation status_url start lookup cookies log_offset log_lines start_sent cancel_requested "
-    "due_at"
+    "due_at claimed_by"
 ).split()
 _FIELDS: "list[models.Field[Any, Any]]" = [
     field for field in Job._meta.concrete_fields if field.name in _WRITTEN
@@ -250,7 +250,9 @@ def as_value(row: Job) -> JobValue:
 
 
 def _columns(value: JobValue, due_at: datetime | None) -> dict[str, Any]:
-    columns = {name: getattr(value, name) for name in _WRITTEN if name not in {"error", "due_at"}}
+    own = {"error", "due_at", "claimed_by"}
+    columns = {name: getattr(value, name) for name in _WRITTEN if name not in own}
     columns["error"] = value.error.as_json() if value.error else None
     columns["due_at"] = due_at
+    columns["claimed_by"] = ""
     return columns

@@ -4,6 +4,8 @@ A claim moves `due_at` to the end of the lease and counts `look` up. When the ti
 fall due again by themselves; when it is merely late, its look number is old and changes nothing.
 """
 
+import os
+import socket
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,9 +38,8 @@ def batch_size(policy: PollPolicy) -> int:
     return max(1, min(LARGEST, int(policy.per_second)))
 
 
-def lease_of(policy: PollPolicy) -> timedelta:
-    """Return how long a claim holds: as long as its last request may take, and a margin."""
-    jobs = batch_size(policy)
+def lease_of(policy: PollPolicy, jobs: int) -> timedelta:
+    """Return how long a claim of so many jobs holds: until the last may be answered, and more."""
     rounds = -(-jobs // policy.in_flight)
     return MARGIN + timedelta(seconds=jobs / policy.per_second + rounds * policy.timeout)
 
@@ -46,14 +47,14 @@ def lease_of(policy: PollPolicy) -> timedelta:
 def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> list[Claim]:
     """Return the jobs of a lane that are due, those that wait longest first, now leased."""
     due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
-    lease_ends = now + lease_of(policy)
     with transaction.atomic():
         jobs = Job.objects.filter(due).order_by("due_at")
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
         rows = list(jobs[: batch_size(policy)])
+        lease_ends = now + lease_of(policy, len(rows))
         Job.objects.filter(id__in=[row.id for row in rows]).update(
-            look=F("look") + 1, due_at=lease_ends
+            look=F("look") + 1, due_at=lease_ends, claimed_by=worker_name()
         )
     return [_claimed(row, lease_ends) for row in rows]
 
@@ -83,6 +84,26 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
 def hasten(id_: UUID, at: datetime) -> bool:
     """Bring a started job's next look forward to a time. True when it was later."""
     return Job.objects.filter(id=id_, due_at__gt=at, started__isnull=False).update(due_at=at) == 1
+
+
+def release(worker: str, now: datetime) -> int:
+    """Let the jobs that a worker held fall due at once: it was started anew. Return how many."""
+    held = Job.objects.filter(claimed_by=worker, due_at__gt=now, started__isnull=False)
+    return held.update(due_at=now, claimed_by="")
+
+
+def worker_name() -> str:
+    """Return the name under which this process claims; workers have one each."""
+    return _worker
+
+
+def name_worker(name: str) -> None:
+    """Give this process's claims a name, so that its successor can take them up."""
+    global _worker  # noqa: PLW0603
+    _worker = name[:100]
+
+
+_worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
 
 
 def _claimed(row: Job, lease_ends: datetime) -> Claim:

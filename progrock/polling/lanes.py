@@ -43,7 +43,9 @@ def arm_now(backend: str, shard: int, now: datetime) -> bool:
 def arm_next(backend: str, shard: int, now: datetime) -> None:
     """Arm the lane for the job that falls due first; with none, nothing is armed."""
     first = (
-        Job.objects.filter(backend=backend, shard=shard, due_at__isnull=False)
+        Job.objects.filter(
+            backend=backend, shard=shard, due_at__isnull=False, started__isnull=False
+        )
         .order_by("due_at")
         .values_list("due_at", flat=True)
         .first()
@@ -60,9 +62,8 @@ def begin(backend: str, shard: int, tick: int) -> bool:
     return taken == 1
 
 
-def overdue(now: datetime) -> list[tuple[str, int]]:
-    """Return the lanes whose jobs are due while no tick came."""
-    late = now - TICK_LOST_AFTER
+def overdue(late: datetime) -> list[tuple[str, int]]:
+    """Return the lanes with jobs that were due before `late`, and no tick armed since then."""
     lanes = (
         Job.objects.filter(due_at__lt=late, started__isnull=False)
         .values_list("backend", "shard")

@@ -7,6 +7,7 @@ the database, and this finds it.
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from django.db import Error as DatabaseError
 from django.db import connection
 
 from progrock import conf
@@ -16,7 +17,7 @@ from progrock.jobs.changes import Ended, JobError
 from progrock.jobs.services import KEY_KEPT, START_GRACE
 from progrock.jobs.states import TERMINAL, JobErrorCode, State
 from progrock.models import Event, IdempotencyKey, Job
-from progrock.polling import lanes, pulse
+from progrock.polling import claim, lanes, pulse
 
 logger = structlog.get_logger(__name__)
 BATCH = 1_000
@@ -32,12 +33,27 @@ def sweep() -> None:
     now = datetime.now(UTC)
     found = {
         "starts": _resume_starts(now),
-        "lanes": _resume_lanes(now),
+        "lanes": _resume_lanes(now, now - lanes.TICK_LOST_AFTER),
         "cancels": _resume_cancels(now),
     }
     pulse.beat()
     if any(found.values()):
         logger.info("swept", **found)
+
+
+def take_over(worker: str) -> None:
+    """Begin as a worker: what one of the same name held before is due again at once."""
+    claim.name_worker(worker)
+    try:
+        now = datetime.now(UTC)
+        released = claim.release(worker, now)
+        _resume_lanes(now, late=now + timedelta(microseconds=1))
+        sweep()
+    except DatabaseError as exc:  # the next sweep comes in a few seconds
+        logger.warning("nothing taken over yet", error=str(exc))
+        return
+    if released:
+        logger.info("took over", jobs=released)
 
 
 def _resume_starts(now: datetime) -> int:
@@ -55,11 +71,11 @@ def _resume_starts(now: datetime) -> int:
     return len(rows)
 
 
-def _resume_lanes(now: datetime) -> int:
-    late = lanes.overdue(now)
-    for backend, shard in late:
+def _resume_lanes(now: datetime, late: datetime) -> int:
+    found = lanes.overdue(late)
+    for backend, shard in found:
         lanes.arm_now(backend, shard, now)
-    return len(late)
+    return len(found)
 
 
 def _resume_cancels(now: datetime) -> int:

@@ -1,7 +1,7 @@
 """The engine: what one tick of a lane does (DESIGN section 3, steps 4 to 6).
 
 claim what is due → poll all of it at once → read each reply → record batches as the replies come
-→ arm the next tick. Called by a Celery task; runs in its thread, with the requests on the
+→ arm the next tick, once. Called by a Celery task; runs in its thread, with the requests on the
 process's background loop.
 """
 
@@ -30,6 +30,7 @@ from progrock.polling.limits import Limiter
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 MOST_UNKNOWN_WORDS = 100
+SLOW_SECONDS = 0.25  # without any answer: then the lane is armed before all have come
 Answered = tuple[Claim, Change]
 
 _poller = Poller()
@@ -44,46 +45,52 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
     if not lanes.begin(backend_name, shard, tick):
         return 0
     backend = None if backend_name == push.NAME else registry.find(backend_name)
-    policy = registry.policy_of(backend_name)
+    claims: list[Claim] = []
     try:
+        policy = registry.policy_of(backend_name)
         claims = claim_due(backend_name, shard, policy, datetime.now(UTC))
+        if backend_name == push.NAME:
+            record([(claim, _silent(claim)) for claim in claims])
+        elif backend is None:
+            record([(claim, _unconfigured(claim)) for claim in claims])
+        elif claims:
+            _poll(backend, shard, claims)
     finally:
-        # Before the requests: a slow answer must not hold up the jobs that fall due meanwhile.
         lanes.arm_next(backend_name, shard, datetime.now(UTC))
-    if not claims:
-        return 0
-    if backend_name == push.NAME:
-        record([(claim, _silent(claim)) for claim in claims])
-        return len(claims)
-    if backend is None:
-        record([(claim, _unconfigured(claim)) for claim in claims])
-        return len(claims)
-    answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
-    background_loop.submit(_poll_all(backend, claims, answers))
-    waiting = len(claims)
-    while waiting:
-        batch = _next_batch(answers, claims)
-        if not batch:
-            break  # the leases are over: what has not answered falls due again
-        record(batch)
-        waiting -= len(batch)
     return len(claims)
 
 
-def record(batch: Sequence[Answered]) -> None:
-    """Write a batch of answers to the log, and arm the lanes for what comes next."""
+def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
+    """Poll all claims at once and record the answers as they come, until the leases are over."""
+    answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+    background_loop.submit(_poll_all(backend, claims, answers))
+    waiting, is_slow = len(claims), False
+    while waiting and datetime.now(UTC) < claims[0].lease_ends:
+        batch = _next_batch(answers)
+        waiting -= len(batch)
+        recorded = record(batch)
+        if is_slow:
+            lanes.arm_all(recorded, datetime.now(UTC))
+        elif not batch:
+            # A slow answer must not hold up the jobs that fall due meanwhile.
+            is_slow = True
+            lanes.arm_next(backend.name, shard, datetime.now(UTC))
+
+
+def record(batch: Sequence[Answered]) -> list[log.Recorded]:
+    """Write a batch of answers to the log, and return what became of them."""
     entries = [log.Entry(job=claim.job.id, change=change, due=claim.due) for claim, change in batch]
-    lanes.arm_all(log.record(entries, registry.policy_of), datetime.now(UTC))
+    recorded = log.record(entries, registry.policy_of)
     for claim, change in batch:
         if isinstance(change, Ended):  # we gave it up; the backend should too
             dispatch.send_cancel(claim.job.id)
+    return recorded
 
 
-def _next_batch(answers: "queue.SimpleQueue[Answered]", claims: Sequence[Claim]) -> list[Answered]:
-    """Wait for an answer, then take all that have come; empty when the leases are over."""
-    left = (claims[0].lease_ends - datetime.now(UTC)).total_seconds()
+def _next_batch(answers: "queue.SimpleQueue[Answered]") -> list[Answered]:
+    """Wait a moment for an answer, then take all that have come; empty when none came."""
     try:
-        batch = [answers.get(timeout=max(left, 0.0))]
+        batch = [answers.get(timeout=SLOW_SECONDS)]
     except queue.Empty:
         return []
     while True:
