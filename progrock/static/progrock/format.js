@@ -7,6 +7,7 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const NO_BREAK = "\u00a0";
+const BYTE_UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
 
 /** @type {Record<State, string>} */
 export const STATE_WORDS = {
@@ -41,15 +42,22 @@ export function percentText(progress) {
 }
 
 /**
- * Return how much is done, as "204 of 480 tiles", or what of it is known.
- * @param {number | null | undefined} current
- * @param {number | null | undefined} total
- * @param {string | null | undefined} unit
+ * Return how much is done, as "204 of 480 tiles" or "1.05 of 3.24 MB", or what of it is known.
+ * @param {number | null} current
+ * @param {number | null} total
+ * @param {string | null} unit
  */
 export function amountText(current, total, unit) {
-  if (current === null || current === undefined) return "";
-  const of = total === null || total === undefined ? "" : ` of ${figures.format(total)}`;
-  return `${figures.format(current)}${of}${unit ? `${NO_BREAK}${unit}` : ""}`;
+  if (current === null) return "";
+  const scale = unit === "bytes" ? byteScale(Math.max(current, total ?? 0)) : { per: 1, unit };
+  const of = total === null ? "" : ` of ${figures.format(total / scale.per)}`;
+  return `${figures.format(current / scale.per)}${of}${scale.unit ? NO_BREAK + scale.unit : ""}`;
+}
+
+/** @param {number} bytes */
+function byteScale(bytes) {
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), BYTE_UNITS.length - 1);
+  return { per: 1000 ** power, unit: BYTE_UNITS[power] };
 }
 
 /**

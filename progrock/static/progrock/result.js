@@ -32,15 +32,14 @@ export function resultNodes(job) {
  */
 function picture(job, result) {
   const address = `/api/v1/jobs/${job.job}/result`;
-  const size = isSize(result.width) && isSize(result.height) ? result : {};
-  const image = make("img", {
-    src: address,
-    alt: job.title,
-    loading: "lazy",
-    decoding: "async",
-    width: /** @type {number | undefined} */ (size.width),
-    height: /** @type {number | undefined} */ (size.height),
-  });
+  const image = make("img", { src: address, alt: job.title, loading: "lazy", decoding: "async" });
+  const { width, height } = result;
+  if (isSize(width) && isSize(height)) {
+    image.width = width; // the place is kept free until the picture is there
+    image.height = height;
+    image.style.setProperty("--width", `${width}px`);
+    image.style.setProperty("--ratio", String(width / height));
+  }
   const link = make("a", { class: "picture", href: address }, image);
   image.addEventListener("error", () => link.replaceChildren("The picture cannot be had now."));
   return link;
@@ -81,7 +80,10 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** @param {unknown} value */
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
 function isSize(value) {
   return Number.isInteger(value) && Number(value) > 0;
 }

@@ -89,7 +89,7 @@ export class StartForm {
         ...(title ? { title } : {}),
       });
       this.#attempt = { content: "", key: "" };
-      this.#title.value = "";
+      if (this.#title.value.trim() === title) this.#title.value = ""; // else the next one's already
       this.#onStarted(snapshot);
     } catch (error) {
       this.#explain(error);
