@@ -1,0 +1,263 @@
+"""The page in a browser: what a person starts, watches and stops there."""
+
+import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.complaints import Complaints
+from tests.browser.dashboard import SLOW_FRACTAL, Dashboard
+from tests.launcher_process import Launcher
+
+OpenPage = Callable[..., Dashboard]
+
+
+def test_a_job_started_by_keyboard_alone_fills_its_bar_and_shows_its_picture(
+    open_page: OpenPage,
+) -> None:
+    tab = open_page()
+    keyboard = tab.page.keyboard
+    tab.tab_to(tab.form.get_by_label("Title"))
+    keyboard.type("By keyboard")
+    tab.tab_to(tab.form.locator("summary"))
+    keyboard.press("Enter")
+    for label, value in SLOW_FRACTAL.items():
+        tab.tab_to(tab.form.get_by_label(label, exact=True))
+        keyboard.type(value)
+    tab.tab_to(tab.start_button)
+    keyboard.press("Enter")
+
+    row = tab.row("By keyboard")
+    row.record()
+    row.wait_for_state("Running")
+    expect(tab.page).to_have_title(re.compile(r"^\d+\s% · ProgRock$"))
+    expect(row.bar).to_have_attribute("aria-valuenow", "100")
+    row.wait_for_state("Succeeded")
+
+    assert row.recorded[-1] == 100
+    assert len(row.recorded) > 3
+    assert all(earlier < later for earlier, later in pairwise(row.recorded))
+    expect(row.picture).to_have_js_property("complete", True)
+    assert row.picture.evaluate("(image) => image.naturalWidth") == 200
+    expect(row.picture).to_have_attribute("alt", "By keyboard")
+    expect(row.element.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(tab.page).to_have_title("ProgRock")
+
+
+def test_another_tab_shows_the_same_job_with_the_same_values(open_page: OpenPage) -> None:
+    first, second = open_page(), open_page()
+    own = first.start("In two tabs", **SLOW_FRACTAL)
+    own.record()
+    other = second.row("In two tabs")
+    other.record()
+    own.wait_for_state("Succeeded")
+    other.wait_for_state("Succeeded")
+    assert other.job == own.job
+    assert len(other.recorded) > 3
+    assert set(other.recorded) <= set(own.recorded)
+    expect(other.picture).to_be_visible()
+
+
+def test_a_page_read_again_in_the_middle_goes_on_where_the_job_is(open_page: OpenPage) -> None:
+    tab = open_page()
+    row = tab.start("Read again", **SLOW_FRACTAL)
+    row.wait_for_value(at_least=20)
+    before = row.value
+    tab.page.reload()
+    assert row.value >= before
+    row.record()
+    row.wait_for_state("Succeeded")
+    assert row.recorded == sorted(row.recorded)
+    assert row.recorded[-1] == 100
+
+
+def test_a_page_outlives_the_web_server_and_tells_the_end_once(
+    open_page: OpenPage, launcher: Launcher, complaints: Complaints
+) -> None:
+    complaints.expect(r"WebSocket connection to .* failed")
+    tab = open_page()
+    tab.page.evaluate("() => { window.isTheSamePage = true; }")
+    tab.record_announcements()
+    row = tab.start("Outlives", **(SLOW_FRACTAL | {"Pause": "300"}))
+    row.record()
+    row.wait_for_value(at_least=10)
+
+    launcher.kill_child("web")
+    expect(tab.banner).to_contain_text("Not connected. Last news at")
+    tab.form.get_by_label("Title").fill("Sent while away")
+    tab.start_button.click()
+    expect(tab.form.get_by_role("alert")).to_contain_text("Nothing was sent: try again")
+    expect(tab.form.get_by_label("Title")).to_have_value("Sent while away")
+
+    expect(tab.banner).to_be_hidden()
+    expect(tab.form.get_by_role("alert")).to_be_hidden()
+    row.wait_for_state("Succeeded")
+    expect(tab.page.locator("#announcer")).to_have_text("Outlives succeeded")
+    assert tab.page.evaluate("() => window.isTheSamePage")
+    assert sum("Outlives succeeded" in told for told in tab.announced) == 1
+    assert row.recorded == sorted(row.recorded)
+    assert row.recorded[-1] == 100
+
+
+def test_a_job_is_cancelled_from_the_page(open_page: OpenPage) -> None:
+    tab = open_page()
+    row = tab.start("To be cancelled", **(SLOW_FRACTAL | {"Pause": "2000"}))
+    row.wait_for_value(at_least=5)
+    row.element.get_by_role("button", name="Cancel To be cancelled").press("Enter")
+    row.wait_for_state("Cancelled")
+    expect(row.element.get_by_role("button")).to_have_count(0)
+    assert row.value < 100
+    # The button is gone; who pressed it has not lost the place.
+    expect(row.element.get_by_role("link", name="To be cancelled")).to_be_focused()
+
+
+def test_refused_parameters_are_shown_at_their_field(open_page: OpenPage) -> None:
+    tab = open_page()
+    tab.form.get_by_label("Title").fill("Too wide")
+    tab.open_params()
+    width = tab.form.get_by_label("Width", exact=True)
+    width.fill("999999")
+    tab.start_button.click()
+    expect(width).to_be_focused()
+    expect(width).to_have_attribute("aria-invalid", "true")
+    expect(width).to_have_accessible_description(re.compile("999999 is greater than"))
+    expect(tab.form.get_by_label("Title")).to_have_value("Too wide")
+    expect(tab.page.get_by_role("link", name="Too wide")).to_have_count(0)
+
+    for label, value in SLOW_FRACTAL.items():
+        tab.form.get_by_label(label, exact=True).fill(value)
+    tab.start_button.click()
+    tab.row("Too wide")
+    expect(width).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_failed_job_shows_its_reason(open_page: OpenPage) -> None:
+    tab = open_page()
+    params = {"Rows": "1000", "Fails at": "50", "Pause": "10"}
+    row = tab.start("Fails half way", backend="Flaky import", **params)
+    row.wait_for_state("Failed")
+    expect(row.element.locator("[data-part=error]")).to_have_text(
+        "row 500 has 7 columns where 9 are expected"
+    )
+    assert 0 < row.value < 100
+
+
+def test_null_is_sent_for_a_field_that_is_said_to_be_none(open_page: OpenPage) -> None:
+    tab = open_page()
+    tab.form.get_by_label("Backend").select_option(label="Flaky import")
+    tab.open_params()
+    tab.form.get_by_label("none (null)").check()
+    row = tab.start("Does not fail", Rows="1000", Pause="0")
+    row.wait_for_state("Succeeded")
+    expect(row.element.locator("[data-part=result]")).to_have_text(re.compile(r"rows\s*1000"))
+
+
+def test_markup_in_a_title_is_shown_as_text(open_page: OpenPage) -> None:
+    tab = open_page()
+    title = '<img src="/nowhere" onerror="alert(1)"><b>bold</b>'
+    row = tab.start(title, backend="Flaky import", Rows="100", Pause="0")
+    row.wait_for_state("Failed")
+    expect(row.element.locator("img, b")).to_have_count(0)
+    tab.page.reload()
+    expect(tab.row(title).element.locator("img, b")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_nothing_is_cut_off_on_a_phone(open_page: OpenPage, width: int) -> None:
+    tab = open_page(viewport={"width": width, "height": 740})
+    title = f"{width}" * 60
+    row = tab.start(title, backend="Flaky import", Rows="1000000", Pause="5")
+    expect(row.element).to_contain_text("left")  # an estimate stands beside the large figures
+    assert tab.hidden_width == 0
+    row.element.get_by_role("link").click()
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text(title)
+    assert tab.hidden_width == 0
+    tab.row(title).element.get_by_role("button", name="Cancel").click()
+    tab.row(title).wait_for_state("Cancelled")
+    assert tab.hidden_width == 0
+
+
+def test_a_start_whose_answer_is_lost_is_not_repeated_by_pressing_again(
+    new_page: Callable[..., Page],
+) -> None:
+    page = new_page()
+    answers: list[str] = []
+
+    def lose_the_first_answer(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(server.send)
+
+        def from_server(text: str | bytes) -> None:
+            if json.loads(text)["type"] == "started":
+                answers.append(json.loads(text)["job"])
+                if len(answers) == 1:
+                    socket.close(code=1012)
+                    return
+            socket.send(text)
+
+        server.on_message(from_server)
+
+    page.route_web_socket("**/prog/", lose_the_first_answer)
+    page.goto("/")
+    tab = Dashboard(page)
+    expect(tab.form.get_by_role("alert")).to_be_hidden()
+    tab.form.get_by_label("Backend").select_option(label="Flaky import")
+    tab.form.get_by_label("Title").fill("Only once")
+    tab.start_button.click()
+    expect(tab.form.get_by_role("alert")).to_contain_text("it will not start twice")
+    expect(tab.form.get_by_label("Title")).to_have_value("Only once")
+    expect(tab.banner).to_be_hidden()
+    tab.start_button.click()
+    expect(tab.form.get_by_label("Title")).to_have_value("")
+    assert len(answers) == 2
+    assert answers[0] == answers[1] == tab.row("Only once").job
+
+
+def test_a_job_has_a_page_of_its_own(open_page: OpenPage) -> None:
+    row = open_page().start("On its own", **SLOW_FRACTAL)
+    tab = open_page(f"/jobs/{row.job}")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("On its own")
+    expect(tab.page.locator("li.job")).to_have_count(1)
+    tab.row("On its own").wait_for_state("Succeeded")
+    expect(tab.page).to_have_title("On its own · ProgRock")
+
+
+def test_a_job_that_is_not_there_gives_a_page_that_says_so(
+    open_page: OpenPage, complaints: Complaints
+) -> None:
+    complaints.expect("status of 404")
+    tab = open_page("/jobs/0198c0de-0000-7000-8000-000000000000")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+    tab.page.get_by_role("link", name="See all jobs").click()
+    expect(tab.form).to_be_visible()
+
+
+def test_without_javascript_the_latest_jobs_are_listed(open_page: OpenPage) -> None:
+    row = open_page().start("Plain", backend="Flaky import", Rows="1000", Pause="0")
+    row.wait_for_state("Failed")
+    plain = open_page(java_script_enabled=False)
+    listed = plain.row("Plain")
+    listed.wait_for_state("Failed")
+    expect(listed.bar).to_have_attribute("aria-valuenow", re.compile(r"^[45]\d$"))
+    expect(plain.form).to_be_hidden()
+    expect(plain.page.get_by_role("link", name="read it again")).to_be_visible()
+
+
+def test_a_page_that_may_not_watch_says_so_and_does_not_try_again(
+    new_page: Callable[..., Page],
+) -> None:
+    page = new_page()
+    connections = []
+    page.clock.install()
+    page.route_web_socket(
+        "**/prog/", lambda socket: (connections.append(socket), socket.close(code=4401))
+    )
+    page.goto("/")
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text("You are signed out.")
+    expect(banner.get_by_role("link", name="Sign in")).to_have_attribute("href", "/login/?next=%2F")
+    page.clock.run_for(120_000)
+    assert len(connections) == 1

@@ -1,0 +1,157 @@
+"""The list of jobs against a server that the test plays: what real jobs seldom do."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.dashboard import Dashboard
+from tests.browser.played_server import PlayedServer, event, snapshot
+
+
+@pytest.fixture
+def server(new_page: Callable[..., Page]) -> PlayedServer:
+    """Give a server that an open dashboard has asked for the feed."""
+    server = PlayedServer(new_page())
+    server.page.goto("/")
+    server.wait_for("watch")
+    return server
+
+
+def begin(server: PlayedServer, *jobs: dict, next_: str | None = None, count: int = 1) -> Dashboard:
+    """Answer the watch of the feed, for the `count`th time."""
+    asked = server.wait_for("watch", count)
+    server.send(type="watching", id=asked["id"], feed="jobs", jobs=list(jobs), next=next_)
+    return Dashboard(server.page)
+
+
+def at(minute: int) -> str:
+    return f"2026-11-21T05:{minute:02}:00.000Z"
+
+
+def test_running_jobs_stand_on_top_and_older_ones_are_loaded_on_demand(
+    server: PlayedServer,
+) -> None:
+    over = {"state": "succeeded", "complete": True, "progress": 100, "can": [], "finished": at(40)}
+    tab = begin(
+        server,
+        snapshot("ended late", created=at(30), **over),
+        snapshot("ended early", created=at(20), **over),
+        next_="the cursor",
+    )
+    active = server.wait_for("list")
+    assert set(active["filter"]["state"]) == {"pending", "queued", "running", "cancelling"}
+    old = [snapshot("runs long", created=at(1)), snapshot("runs longer", created=at(0))]
+    server.send(type="jobs", id=active["id"], jobs=old, next=None)
+    titles = tab.page.locator("[data-part=title]")
+    expect(titles).to_have_text(["runs long", "runs longer", "ended late", "ended early"])
+
+    tab.page.get_by_role("button", name="Load more").click()
+    more = server.wait_for("list", count=2)
+    assert more["cursor"] == "the cursor"
+    page = [snapshot("ended first", created=at(10), **over)]
+    server.send(type="jobs", id=more["id"], jobs=page, next=None)
+    expect(titles).to_have_text(
+        ["runs long", "runs longer", "ended late", "ended early", "ended first"]
+    )
+    expect(tab.page.get_by_role("button", name="Load more")).to_be_hidden()
+
+    ended = {"type": "complete"} | over
+    server.send(**event("runs long", 2, **ended))
+    expect(titles).to_have_text(
+        ["runs longer", "ended late", "ended early", "ended first", "runs long"]
+    )
+
+
+def test_a_job_that_the_page_does_not_know_is_fetched(server: PlayedServer) -> None:
+    def answer(route: Route) -> None:
+        assert route.request.url.endswith("/api/v1/jobs/unheard-of")
+        told = snapshot("unheard-of", title="New elsewhere", seq=2, progress=10)
+        route.fulfill(content_type="application/json", body=json.dumps(told))
+
+    server.page.route("**/api/v1/jobs/*", answer)
+    tab = begin(server)
+    expect(tab.page.get_by_text("No jobs yet.")).to_be_visible()
+    for seq in (2, 3):
+        server.send(**event("unheard-of", seq, progress=seq * 5))
+    row = tab.row("New elsewhere")
+    row.wait_for_value(at_least=15)
+    expect(tab.page.get_by_text("No jobs yet.")).to_be_hidden()
+
+
+def test_a_bar_without_a_figure_says_none_and_one_with_a_figure_never_goes_back(
+    server: PlayedServer,
+) -> None:
+    tab = begin(server, snapshot("moody", message="how much is not known"))
+    row = tab.row("moody")
+    expect(row.bar).not_to_have_attribute("aria-valuenow", "0")
+    assert row.bar.get_attribute("aria-valuenow") is None
+    expect(row.bar).to_have_attribute("aria-valuetext", "running")
+    server.send(**event("moody", 2, progress=42.57, eta=125))
+    expect(row.bar).to_have_attribute("aria-valuenow", "42.5")
+    expect(row.bar).to_have_accessible_name("Progress of moody")
+    expect(row.element).to_contain_text("about 2\u00a0min left")
+    server.send(**event("moody", 3, progress=12, message="said less"))
+    expect(row.element).to_contain_text("said less")
+    expect(row.bar).to_have_attribute("aria-valuenow", "42.5")
+    server.send(**event("moody", 3, progress=80, message="old news"))
+    server.send(**event("moody", 4, progress=99.96, message="nearly", eta=None))
+    expect(row.element).to_contain_text("nearly")
+    expect(row.element.locator("[data-part=percent]")).to_have_text("99\u00a0%")
+    expect(row.element).not_to_contain_text("left")
+
+
+def test_a_condition_other_than_ok_is_marked_and_stops_the_estimate(server: PlayedServer) -> None:
+    tab = begin(server, snapshot("lonely", progress=10, eta=60))
+    row = tab.row("lonely")
+    expect(row.element).to_contain_text("about 1\u00a0min left")
+    server.send(**event("lonely", 2, type="state", condition="unreachable", progress=10, eta=60))
+    expect(row.element).to_contain_text("Backend does not answer")
+    expect(row.element).not_to_contain_text("left")
+    server.send(**event("lonely", 3, type="state", progress=10, eta=50))
+    expect(row.element).not_to_contain_text("Backend does not answer")
+
+
+def test_what_a_new_connection_does_not_list_any_more_is_gone(server: PlayedServer) -> None:
+    tab = begin(server, snapshot("kept"), snapshot("pruned"))
+    tab.row("pruned")
+    server.sockets[-1].close(code=1012)
+    expect(tab.banner).to_be_visible()
+    server.page.clock.run_for(2_000)
+    begin(server, snapshot("kept", seq=9, progress=50), count=2)
+    expect(tab.page.locator("li.job")).to_have_count(1)
+    tab.row("kept").wait_for_value(at_least=50)
+    expect(tab.banner).to_be_hidden()
+
+
+def test_an_end_that_happened_while_away_is_told_once(server: PlayedServer) -> None:
+    tab = begin(server, snapshot("away", title="Tortoise"))
+    tab.row("Tortoise")
+    tab.record_announcements()
+    server.sockets[-1].close(code=1012)
+    expect(tab.banner).to_be_visible()
+    server.page.clock.run_for(2_000)
+    over = {"state": "failed", "complete": True, "error": {"code": "lost", "message": "It is lost"}}
+    begin(server, snapshot("away", title="Tortoise", seq=7, **over), count=2)
+    server.send(**event("away", 7, type="complete", **over))
+    expect(tab.page.locator("#announcer")).to_have_text("Tortoise failed: It is lost")
+    server.page.clock.run_for(5_000)
+    assert tab.announced == ["Tortoise failed: It is lost"]
+
+
+def test_a_result_is_shown_as_text_and_web_addresses_as_links(server: PlayedServer) -> None:
+    result = {
+        "rows": 3,
+        "page": "https://example.org/a",
+        "trap": "javascript:alert(1)",
+        "more": [1],
+    }
+    over = {"state": "succeeded", "complete": True, "progress": 100, "result": result}
+    row = begin(server, snapshot("told", **over)).row("told")
+    shown = row.element.locator("[data-part=result]")
+    expect(shown.locator("dd")).to_have_text(
+        ["3", "https://example.org/a", "javascript:alert(1)", "[1]"]
+    )
+    expect(shown.locator("a")).to_have_count(1)
+    expect(shown.locator("a")).to_have_attribute("rel", "noopener noreferrer")
