@@ -251,23 +251,6 @@ def test_without_javascript_the_latest_jobs_are_listed(open_page: OpenPage) -> N
     expect(plain.page.get_by_role("link", name="read it again")).to_be_visible()
 
 
-def test_a_page_that_may_not_watch_says_so_and_does_not_try_again(
-    new_page: Callable[..., Page],
-) -> None:
-    page = new_page()
-    connections = []
-    page.clock.install()
-    page.route_web_socket(
-        "**/prog/", lambda socket: (connections.append(socket), socket.close(code=4401))
-    )
-    page.goto("/")
-    banner = page.locator("#banner")
-    expect(banner).to_contain_text("You are signed out.")
-    expect(banner.get_by_role("link", name="Sign in")).to_have_attribute("href", "/login/?next=%2F")
-    page.clock.run_for(120_000)
-    assert len(connections) == 1
-
-
 def test_no_script_but_the_sites_own_runs_in_a_page(
     open_page: OpenPage, complaints: Complaints
 ) -> None:

@@ -155,3 +155,17 @@ def test_a_result_is_shown_as_text_and_web_addresses_as_links(server: PlayedServ
     )
     expect(shown.locator("a")).to_have_count(1)
     expect(shown.locator("a")).to_have_attribute("rel", "noopener noreferrer")
+
+
+def test_who_is_signed_out_is_sent_to_sign_in_and_nothing_is_tried_again(
+    server: PlayedServer,
+) -> None:
+    asked = server.wait_for("watch")
+    refusal = {"code": "not_authenticated", "message": "Say who you are.", "retryable": False}
+    server.send(type="error", id=asked["id"], **refusal)
+    banner = Dashboard(server.page).banner
+    expect(banner).to_contain_text("You are signed out.")
+    expect(banner.get_by_role("link", name="Sign in")).to_have_attribute("href", "/login/?next=%2F")
+    expect(server.page.get_by_text("Say who you are.")).to_have_count(0)
+    server.page.clock.run_for(120_000)
+    assert len(server.sockets) == 1

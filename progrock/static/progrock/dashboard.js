@@ -49,7 +49,8 @@ function describe() {
 
 keepBanner(find(document, "#banner", HTMLElement), client);
 client.addEventListener("refused", (event) => {
-  showText(problem, /** @type {CustomEvent<ProgRockError>} */ (event).detail.message);
+  const { code, message } = /** @type {CustomEvent<ProgRockError>} */ (event).detail;
+  if (code !== "not_authenticated") showText(problem, message); // the banner says how to sign in
 });
 client.addEventListener("online", () => showText(problem, ""));
 list.put(jobs);
