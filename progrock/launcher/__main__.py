@@ -18,7 +18,7 @@ from progrock.launcher.plan import Plan, make_plan
 from progrock.launcher.supervisor import Supervisor
 from progrock.launcher.tether import follow_parent
 
-LOG_SECONDS = 0.5
+LOG_SECONDS = 0.3
 STDOUT = 1
 
 

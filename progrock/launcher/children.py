@@ -11,6 +11,7 @@ from progrock.launcher.plan import RENDERER_HOST, Plan
 GRACEFUL_SECONDS = 3
 WORKER_THREADS = 16
 LARGEST_FRAME_BYTES = 65536
+EMPTY_LINE = re.compile("^$")
 WEB_NOISE = re.compile("Service Unavailable: /readyz")  # the launcher itself asks until it is
 
 
@@ -39,7 +40,8 @@ def worker(plan: Plan) -> ChildSpec:
     pool = ["--pool", "threads", "--concurrency", str(WORKER_THREADS)]
     spec = _celery(plan, "worker", *pool, *options)
     # To run as root is the machine's owner's business, for example in a container.
-    return _without_warning(spec, "You're running the worker with superuser privileges")
+    spec = _without_warning(spec, "You're running the worker with superuser privileges")
+    return replace(spec, noise=EMPTY_LINE)
 
 
 def beat(plan: Plan) -> ChildSpec:

@@ -38,6 +38,12 @@ is_whole() {
         .venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
+# A second make at the same time waits, instead of clearing what the first one is installing.
+if command -v flock >/dev/null; then
+    exec 9<"$lock"
+    flock -n 9 || { echo 'Another make is setting up .venv; waiting for it.'; flock 9; }
+fi
+
 if ! is_whole; then
     find_python
     echo "Setting up .venv with $("$python" --version). This is done once and takes a minute."

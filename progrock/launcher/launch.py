@@ -14,7 +14,8 @@ from progrock.launcher.supervisor import Supervisor
 
 REDIS_SECONDS = 60.0
 READY_SECONDS = 60.0
-PROBE_INTERVAL_SECONDS = 0.05
+PING_INTERVAL_SECONDS = 0.02
+PROBE_INTERVAL_SECONDS = 0.1
 PATIENCE_SECONDS = 10.0
 
 
@@ -48,7 +49,7 @@ async def _bring_up_redis(plan: Plan, supervisor: Supervisor) -> None:
                 f"Redis did not answer within {REDIS_SECONDS:.0f} s on {plan.redis_socket}.\n"
                 "See its lines above; or use another one: make run REDIS_URL=redis://HOST:6379/0"
             )
-        await asyncio.sleep(PROBE_INTERVAL_SECONDS)
+        await asyncio.sleep(PING_INTERVAL_SECONDS)
     came_up.set()
 
 

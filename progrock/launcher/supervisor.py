@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from progrock.launcher.child import Child, ChildSpec, Ending
 
 # Together with the moments in which the killed ones die, less than the ten seconds promised.
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 7.5
 LAST_GRACE_SECONDS = 1.0
-DYING_SECONDS = 0.4
+DYING_SECONDS = 0.3
 
 
 @dataclass(kw_only=True)
