@@ -1,11 +1,14 @@
 """The ASGI entry point: HTTP to Django, `/prog/` to the consumer."""
 
 import os
+import warnings
 from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# WhiteNoise reads files synchronously; ours are small.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 django_application = get_asgi_application()  # sets Django up before the consumer is imported
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402

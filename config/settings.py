@@ -150,8 +150,8 @@ PROGROCK_HEARTBEAT = env.integer("PROGROCK_HEARTBEAT", 15, low=1, high=300)
 # --- pages ------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")
-WHITENOISE_USE_FINDERS = EMBEDDED  # the embedded default serves the tree as it lies
-WHITENOISE_MAX_AGE = 0 if EMBEDDED else 3600
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = EMBEDDED  # serve the tree as it lies
+WHITENOISE_MAX_AGE = 0  # asked for anew each time (304): no page mixes old and new modules
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"

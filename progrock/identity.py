@@ -121,7 +121,10 @@ def is_own_origin(origin: str, host: str, scheme: str) -> bool:
 
     The site's own are the request's own host and CSRF_TRUSTED_ORIGINS.
     """
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # such as a half-written IPv6 address
+        return False
     if not parts.scheme or not parts.netloc:
         return False
     if origin.lower() == f"{scheme}://{host}".lower():

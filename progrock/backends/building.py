@@ -44,24 +44,28 @@ def build(
 
     Raises TemplateError for a missing value, Refused for an address on a foreign origin.
     """
-    headers = dict(backend.headers)
+    headers = {name.lower(): (name, value) for name, value in backend.headers.items()}
     for name, value in render_tree(request.headers, context).items():
-        headers[name] = _header(as_text(value))
+        headers[name.lower()] = (name, _header(as_text(value)))
     body: bytes | None = None
     if request.json is not None:
         value = render_tree(request.json, context)
         body = encode({} if value is MISSING else value).encode()
-        headers.setdefault("Content-Type", "application/json")
+        headers.setdefault("content-type", ("Content-Type", "application/json"))
     elif request.form is not None:
         fields = render_tree(request.form, context)
         body = urlencode(_pairs(fields)).encode()
-        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        kind = "application/x-www-form-urlencoded"
+        headers.setdefault("content-type", ("Content-Type", kind))
     elif request.body is not None:
         body = request.body.render_text(context).encode()
     address = url if url is not None else _address(backend, request, context)
     address = _with_query(address, render_tree(request.query, context))
     return HttpRequest(
-        method=request.method, url=checked(backend, address), headers=headers, body=body
+        method=request.method,
+        url=checked(backend, address),
+        headers=dict(headers.values()),
+        body=body,
     )
 
 
@@ -70,6 +74,8 @@ def checked(backend: Backend, url: str, base: str = "") -> str:
 
     A relative one is resolved against `base`, by default the backend's base_url.
     """
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()):
+        raise Refused("The backend named an address with a blank or a control character.")
     try:
         absolute = urljoin(base or backend.base_url + "/", url.strip())
         origin = Origin.of(absolute)
@@ -86,7 +92,9 @@ def _address(backend: Backend, request: RequestTemplate, context: Mapping[str, A
         return backend.base_url + request.path.render_text(context, _segment)
     if request.url is None:
         raise Refused("The backend told no address to ask for the job's status.")
-    return request.url.render_text(context)
+    if request.url.lone is not None:  # an address that the backend told: as it is
+        return request.url.render_text(context)
+    return request.url.render_text(context, _segment)
 
 
 def _segment(text: str) -> str:
@@ -98,6 +106,10 @@ def _segment(text: str) -> str:
 def _header(text: str) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise Refused("A header's value holds a control character.")
+    try:
+        text.encode("latin-1")  # RFC 9110, 5.5: more than that cannot be sent
+    except UnicodeEncodeError as exc:
+        raise Refused("A header's value holds a character beyond Latin-1.") from exc
     return text
 
 

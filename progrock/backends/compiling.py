@@ -47,7 +47,7 @@ class _Compiler:
         base_url = self._text("base_url", table.base_url, self.plain)
         self.origins = self._origins(base_url)
         headers = {
-            key: self._text(f"headers.{key}", value) for key, value in table.headers.items()
+            key: self._header(f"headers.{key}", value) for key, value in table.headers.items()
         } | self._authorization()
         lookup, also, outcome, cancel, log = (
             self._request(key, request) if request else None
@@ -74,8 +74,8 @@ class _Compiler:
         poll_fields = expressions.POLL_FIELDS - ({"log"} if table.log else set())
         return Backend(
             name=self.name,
-            title=table.title or self.name,
-            description=table.description,
+            title=self._text("title", table.title or self.name, self.plain),
+            description=self._text("description", table.description, self.plain),
             base_url=base_url.rstrip("/"),
             origins=self.origins,
             headers=headers,
@@ -120,7 +120,7 @@ class _Compiler:
         if auth is None:
             return {}
         if auth.bearer is not None:
-            return {"Authorization": "Bearer " + self._text("auth.bearer", auth.bearer)}
+            return {"Authorization": "Bearer " + self._header("auth.bearer", auth.bearer)}
         pair = self._text("auth.basic", auth.basic or "")
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
@@ -198,6 +198,14 @@ class _Compiler:
             self._tell("params", f"is not a JSON Schema: {exc.message}")
 
     # --- problems ---
+
+    def _header(self, key: str, text: str) -> str:
+        value = self._text(key, text)
+        if any(ord(char) < 32 or ord(char) > 255 for char in value):
+            self._tell(
+                key, "holds a line break, a control character or one beyond Latin-1; take it out"
+            )
+        return value
 
     def _tell(self, key: str, message: str) -> None:
         self.problems.append(Problem(f"backends.{self.name}.{key}", message))

@@ -4,12 +4,14 @@ A field that fails or finds nothing is null; it never fails the others.
 """
 
 import itertools
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import jq
 
 from progrock.backends.errors import BadReply
+from progrock.protocol.codec import encode
 
 POLL_FIELDS = frozenset(
     {"state", "gone", "progress", "current", "total", "unit", "message", "steps"}
@@ -35,20 +37,81 @@ def check(expression: str) -> None:
 
 
 class Fields:
-    """The expressions of some fields, as one jq program over the document of BACKENDS."""
+    """The expressions of some fields, over the document of BACKENDS.
+
+    A plain path such as `.body.task.state` is followed without jq: that keeps each digit of a
+    number, and costs next to nothing. All others are one jq program, compiled once.
+    """
 
     def __init__(self, expressions: Mapping[str, str]) -> None:
         self.names = tuple(expressions)
-        fields = (f'"{name}": {_guarded(text)}' for name, text in expressions.items())
-        self._program = jq.compile("{" + ", ".join(fields) + "}")
+        self._paths = {}
+        self._texts = {}
+        for name, text in expressions.items():
+            path = _plain_path(text)
+            if path is None:
+                self._texts[name] = text
+            else:
+                self._paths[name] = path
+        self._program = _program(self._texts) if self._texts else None
 
-    def read(self, document: str) -> dict[str, Any]:
-        """Return {field: value or None} for a document as JSON text."""
+    def read(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {field: value or None}. Raises BadReply when the document is too deep for jq."""
+        found = {name: _follow(path, document) for name, path in self._paths.items()}
+        if self._program is not None:
+            found |= self._read_by_jq(_as_text(document))
+        return found
+
+    def _read_by_jq(self, document: str) -> dict[str, Any]:
         try:
-            found = self._program.input_text(document).first()
-        except ValueError as exc:  # halt_error and its like, which `try` does not catch
-            raise BadReply(f"The reply could not be read: {exc}") from exc
-        return found  # type: ignore[no-any-return]
+            return next(iter(self._program.input_text(document)))  # type: ignore[union-attr]
+        except (ValueError, StopIteration):  # one halts: each alone, so that it spoils no other
+            return {name: _read_alone(text, document) for name, text in self._texts.items()}
+
+
+_PATH = re.compile(r"""\.(?:[A-Za-z_]\w*|"[^"\\]*"|\["[^"\\]*"\])|\["[^"\\]*"\]|\[\d+\]""")
+
+
+def _plain_path(expression: str) -> tuple[str | int, ...] | None:
+    """Return the keys and indexes of a plain path, or None where it is more than that."""
+    text = expression.strip()
+    parts = _PATH.findall(text)
+    if not parts or "".join(parts) != text or not text.startswith("."):
+        return None
+    return tuple(
+        int(part[1:-1]) if part[1:-1].isdigit() and part[0] == "[" else part.strip('.[]"')
+        for part in parts
+    )
+
+
+def _follow(path: tuple[str | int, ...], value: Any) -> Any:
+    for part in path:
+        if isinstance(part, str) and isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(part, int) and isinstance(value, list) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def _program(texts: Mapping[str, str]) -> Any:
+    fields = (f'"{name}": {_guarded(text)}' for name, text in texts.items())
+    return jq.compile("{" + ", ".join(fields) + "}")
+
+
+def _read_alone(expression: str, document: str) -> Any:
+    try:
+        return next(iter(jq.compile(_guarded(expression)).input_text(document)), None)
+    except ValueError:
+        return None
+
+
+def _as_text(document: Mapping[str, Any]) -> str:
+    try:
+        return encode(document)
+    except TypeError as exc:  # orjson: nested too deep
+        raise BadReply(f"The reply could not be read: {exc}.") from exc
 
 
 class Stream:
@@ -59,10 +122,11 @@ class Stream:
     def __init__(self, expression: str) -> None:
         self._program = jq.compile(expression)
 
-    def read(self, document: str) -> list[Any]:
-        """Return the values for a document as JSON text. Raises BadReply."""
+    def read(self, document: Mapping[str, Any]) -> list[Any]:
+        """Return the values. Raises BadReply."""
+        text = _as_text(document)
         try:
-            return list(itertools.islice(iter(self._program.input_text(document)), self.MOST))
+            return list(itertools.islice(iter(self._program.input_text(text)), self.MOST))
         except ValueError as exc:
             raise BadReply(f"The reply could not be read: {exc}") from exc
 

@@ -51,4 +51,12 @@ class HttpReply:
 
     def as_json(self) -> dict[str, Any]:
         """Return {status, headers, body}, as expressions and templates see it."""
-        return {"status": self.status, "headers": dict(self.headers), "body": self.body}
+        headers = {name: _sound(value) for name, value in self.headers.items()}
+        return {"status": self.status, "headers": headers, "body": self.body}
+
+
+def _sound(text: str) -> str:
+    """Return a header without the surrogates by which aiohttp keeps stray bytes (PEP 383)."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -44,7 +44,7 @@ def read_start(
             try_again=backend.is_idempotent,
             retry_after=retry_after,
         )
-    start = reply.as_json()
+    start: dict[str, Any] = cleaned(reply.as_json())
     found = backend.start_fields.read(document(reply, job, params, start=start))
     if not 200 <= reply.status < 300 or found.get("refused") is True:
         message = as_text(found.get("error")) or _refusal(reply)
@@ -157,7 +157,7 @@ def read_batch(batch: Batch, reply: HttpReply) -> dict[str, HttpReply]:
     if not 200 <= reply.status < 300:
         raise BadReply(f"The backend refuses the batch: {reason_of(reply)}")
     parts = {}
-    for item in batch.each.read(encode(reply.as_json())):
+    for item in batch.each.read(reply.as_json()):
         if isinstance(item, Mapping) and item.get("operation") is not None:
             content = encode(item.get("body")).encode()
             parts[as_scalar(item["operation"])] = replace(reply, content=content)
@@ -261,20 +261,17 @@ def document(
     start: Any = None,
     also: HttpReply | None = None,
     outcome: HttpReply | None = None,
-) -> str:
-    """Return the document that expressions see (BACKENDS), as JSON text."""
-    return encode(
-        reply.as_json()
-        | {
-            "params": params,
-            "operation": job.operation,
-            "start": start,
-            "also": also and also.as_json(),
-            "outcome": outcome and outcome.as_json(),
-            "lookup": job.lookup,
-            "cancelled": job.cancel_requested is not None,
-        }
-    )
+) -> dict[str, Any]:
+    """Return the document that expressions see (BACKENDS)."""
+    return reply.as_json() | {
+        "params": params,
+        "operation": job.operation,
+        "start": start,
+        "also": also and also.as_json(),
+        "outcome": outcome and outcome.as_json(),
+        "lookup": job.lookup,
+        "cancelled": job.cancel_requested is not None,
+    }
 
 
 def _excerpt(reply: HttpReply) -> str:

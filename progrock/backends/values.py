@@ -11,6 +11,7 @@ from progrock.protocol.codec import encode
 
 TEXT_LENGTH = 4_000
 STEPS = 200
+DEPTH = 64
 
 
 def as_number(value: Any) -> float | None:
@@ -24,9 +25,12 @@ def as_number(value: Any) -> float | None:
 
 
 def as_scalar(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
+    """Return a JSON value as one text, cut at 4,000 characters."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         value = int(value)
-    return value[:TEXT_LENGTH] if isinstance(value, str) else encode(value)[:TEXT_LENGTH]
+    if not isinstance(value, str):
+        value = encode(cleaned(value))
+    return str(cleaned(value[:TEXT_LENGTH]))
 
 
 def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
@@ -37,14 +41,18 @@ def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
     return str(cleaned(as_scalar(value)))[:length]
 
 
-def cleaned(value: Any) -> Any:
-    """Return JSON without NUL, which PostgreSQL cannot store."""
+def cleaned(value: Any, depth: int = DEPTH) -> Any:
+    """Return JSON that can be stored and sent: without NUL, huge integers and endless depth."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
+        return value.replace("\x00", "\ufffd") if "\x00" in value else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if -(2**63) <= value < 2**64 else float(value)
+    if isinstance(value, list | dict) and depth == 0:
+        return "…"
     if isinstance(value, list):
-        return [cleaned(item) for item in value]
+        return [cleaned(item, depth - 1) for item in value]
     if isinstance(value, dict):
-        return {cleaned(key): cleaned(item) for key, item in value.items()}
+        return {cleaned(key): cleaned(item, depth - 1) for key, item in value.items()}
     return value
 
 
@@ -76,8 +84,8 @@ def retry_after_of(reply: HttpReply, now: datetime | None = None) -> float | Non
     if seconds is None:
         try:
             at = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+            seconds = (at - (now or datetime.now(UTC))).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        seconds = (at - (now or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0)

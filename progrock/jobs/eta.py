@@ -13,6 +13,8 @@ from typing import Any
 MIN_CHANGES = 3  # fewer say nothing about the spread
 MIN_SECONDS = 2.0
 MAX_RELATIVE_SPREAD = 1.0  # a rate that varies more than itself is no ground for a promise
+SILENT_GAPS = 5  # so many mean gaps between changes without one
+SILENT_SECONDS = 5.0  # at least
 SMOOTHING_SHARE = 0.3  # of the time observed so far
 MAX_SECONDS = 30 * 86400.0
 
@@ -58,18 +60,16 @@ def estimate(pace: dict[str, Any], at: datetime) -> Estimate:
     """Return the seconds left at a time, given the pace so far."""
     if not pace or pace["n"] < MIN_CHANGES or pace["rate"] <= 0:
         return UNKNOWN
-    since = at.timestamp() - pace["t"]
-    if pace["t"] - pace["t0"] < MIN_SECONDS:
+    observed = pace["t"] - pace["t0"]
+    if observed < MIN_SECONDS:
         return UNKNOWN
-    # The longer nothing comes, the slower it must be: count the silence as part of the pace.
-    left = 100.0 - pace["p"]
-    mean_gap = (pace["t"] - pace["t0"]) / pace["n"]
-    rate = pace["rate"] * min(1.0, 3 * mean_gap / since) if since > 0 else pace["rate"]
-    spread = math.sqrt(max(pace["var"], 0.0)) / pace["rate"] / math.sqrt(min(pace["n"], 8))
-    if spread > MAX_RELATIVE_SPREAD or rate <= 0:
-        return UNKNOWN
-    eta = max(left / rate - max(since, 0.0), 0.0)
-    if eta > MAX_SECONDS:
+    since = max(at.timestamp() - pace["t"], 0.0)
+    if since > max(SILENT_GAPS * observed / pace["n"], SILENT_SECONDS):
+        return UNKNOWN  # it stands still: the pace so far says nothing of when it goes on
+    rate = pace["rate"]
+    spread = math.sqrt(max(pace["var"], 0.0)) / rate / math.sqrt(min(pace["n"], 8))
+    eta = max((100.0 - pace["p"]) / rate - since, 0.0)
+    if spread > MAX_RELATIVE_SPREAD or eta > MAX_SECONDS:
         return UNKNOWN
     margin = min(spread, 0.9)
     return Estimate(

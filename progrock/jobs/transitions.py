@@ -5,7 +5,7 @@ does not go down, 100 comes with success only, one `complete`, and nothing after
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -51,73 +51,68 @@ def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> 
     if job.state.is_terminal or (change.look is not None and change.look != job.look):
         return Step(job, (), accepted=False)
     rule = _RULES[type(change)]
-    after, log = rule(job, change, policy, at)
-    return _numbered(job, after, log, at)
+    new, log = rule(job, change, policy, at)
+    return _numbered(job, new, log, at)
 
 
 def created_event(job: JobValue) -> Event:
     """Return event 1 of a new job: it exists, and is pending."""
     return Event(
-        job=job.id, seq=1, at=job.created, type="state", frame=_frame(job, "state", job.created)
+        job=job.id, seq=1, at=job.created, type="state", frame=_frame(job, 1, "state", job.created)
     )
 
 
-# --- one rule for each kind of change; each gives the job after it, and log lines ---------------
+# --- one rule for each kind of change; each gives what it changes, and log lines ---------------
 
-_Ruled = tuple[JobValue, tuple[str, ...]]
+Fields = dict[str, Any]  # of a JobValue, by name
+_Ruled = tuple[Fields, tuple[str, ...]]
 
 
 def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime) -> _Ruled:
-    log = seen.log[: max(LOG_LINES - job.log_lines, 0)]
-    if log and len(log) < len(seen.log):
-        log = (*log, "… the rest of the log stays at the backend: see jobs/ID/log")
-    after = replace(
-        job,
-        failures=0,
-        failing_since=None,
-        log_lines=job.log_lines + len(log),
-        log_offset=job.log_offset if seen.log_offset is None else seen.log_offset,
-        cookies=job.cookies if seen.cookies is None else seen.cookies,
-    )
-    if seen.status_url is not None:
-        after = replace(after, status_url=seen.status_url)
+    log = _kept_lines(job, seen)
+    new: Fields = {"log_lines": job.log_lines + len(log)} if log else {}
+    if job.failures:
+        new |= {"failures": 0, "failing_since": None}
+    for name in ("log_offset", "cookies", "status_url", "steps"):
+        value = getattr(seen, name)
+        if value is not None:
+            new[name] = value
     if seen.message is not None:
-        after = replace(after, message=seen.message[:MESSAGE_LENGTH])
-    if seen.steps is not None:
-        after = replace(after, steps=seen.steps)
+        new["message"] = seen.message[:MESSAGE_LENGTH]
     if seen.gone:
-        return _gone(after, at), log
-    after = _progressed(after, seen, at)
+        return new | _gone(job, at), log
+    new |= _progressed(job, seen, at)
     if seen.state is not None and job.state.may_become(seen.state):
-        after = _entered(after, seen, at)
-    if after.state.is_terminal:
-        return after, log
-    moved = log or _shown(after) != _shown(replace(job, condition=after.condition))
-    if moved:
-        after = replace(after, moved_at=at)
-    is_stalled = (at - after.moved_at).total_seconds() >= policy.stall_after
-    return replace(after, condition=Condition.STALLED if is_stalled else Condition.OK), log
+        new |= _entered(job, seen.state, seen, at)
+    if new.get("state", job.state).is_terminal:
+        return new, log
+    if log or _differs(job, new, (*_SHOWN, "state")):
+        new["moved_at"] = at
+    silent = (at - new.get("moved_at", job.moved_at)).total_seconds()
+    new["condition"] = Condition.STALLED if silent >= policy.stall_after else Condition.OK
+    return new, log
 
 
 def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -> _Ruled:
-    after = replace(
-        job,
-        operation=change.operation,
-        start=change.start,
-        lookup=change.lookup,
-        started=at,
-        moved_at=at,
-    )
-    if after.state is State.PENDING:
-        after = replace(after, state=State.QUEUED)
-    return _observed(after, change.observation, policy, at)
+    begun: Fields = {
+        "operation": change.operation,
+        "start": change.start,
+        "lookup": change.lookup,
+        "started": at,
+        "moved_at": at,
+    }
+    if job.state is State.PENDING:
+        begun["state"] = State.QUEUED
+    new, log = _observed(replace(job, **begun), change.observation, policy, at)
+    return begun | new, log
 
 
 def _reported(job: JobValue, change: Reported, policy: PollPolicy, at: datetime) -> _Ruled:
     seen = change.observation
     if seen.state is None and job.state in {State.PENDING, State.QUEUED}:
         seen = replace(seen, state=State.RUNNING)
-    return _observed(replace(job, moved_at=at), seen, policy, at)
+    new, log = _observed(replace(job, moved_at=at), seen, policy, at)
+    return {"moved_at": at} | new, log
 
 
 def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: datetime) -> _Ruled:
@@ -125,21 +120,21 @@ def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: da
         return _ended(job, State.CANCELLED, _CANCELLED, at), ()
     if not change.try_again:
         return _ended(job, State.FAILED, change.error, at), ()
-    return _failed_once(replace(job, start_sent=None), change.error, policy, at)
+    return {"start_sent": None} | _failed_once(job, change.error, policy, at), ()
 
 
 def _poll_failed(job: JobValue, change: PollFailed, policy: PollPolicy, at: datetime) -> _Ruled:
-    return _failed_once(job, change.error, policy, at)
+    return _failed_once(job, change.error, policy, at), ()
 
 
-def _failed_once(job: JobValue, error: JobError, policy: PollPolicy, at: datetime) -> _Ruled:
-    since = job.failing_since or at
-    after = replace(job, failures=job.failures + 1, failing_since=since)
-    if after.failures >= policy.failures and (at - since).total_seconds() >= policy.unreachable_for:
-        return _ended(after, State.FAILED, error, at), ()
-    if after.failures >= UNREACHABLE_AFTER:
-        after = replace(after, condition=Condition.UNREACHABLE)
-    return after, ()
+def _failed_once(job: JobValue, error: JobError, policy: PollPolicy, at: datetime) -> Fields:
+    since, failures = job.failing_since or at, job.failures + 1
+    new: Fields = {"failures": failures, "failing_since": since}
+    if failures >= policy.failures and (at - since).total_seconds() >= policy.unreachable_for:
+        return new | _ended(job, State.FAILED, error, at)
+    if failures >= UNREACHABLE_AFTER:
+        new["condition"] = Condition.UNREACHABLE
+    return new
 
 
 def _decided(job: JobValue, change: Ended, policy: PollPolicy, at: datetime) -> _Ruled:
@@ -149,7 +144,7 @@ def _decided(job: JobValue, change: Ended, policy: PollPolicy, at: datetime) -> 
 def _cancel_requested(
     job: JobValue, change: CancelRequested, policy: PollPolicy, at: datetime
 ) -> _Ruled:
-    return replace(job, state=State.CANCELLING, cancel_requested=job.cancel_requested or at), ()
+    return {"state": State.CANCELLING, "cancel_requested": job.cancel_requested or at}, ()
 
 
 _RULES: dict[type, Callable[[JobValue, Any, PollPolicy, datetime], _Ruled]] = {
@@ -170,73 +165,78 @@ _LOST = JobError(
 )
 
 
-def _ended(job: JobValue, state: State, error: JobError | None, at: datetime) -> JobValue:
-    return replace(
-        job,
-        state=state,
-        condition=Condition.OK,
-        error=error,
-        progress=100.0 if state is State.SUCCEEDED else job.progress,
-        finished=at,
-        eta=None,
-        eta_low=None,
-        eta_high=None,
-    )
+def _ended(job: JobValue, state: State, error: JobError | None, at: datetime) -> Fields:
+    new: Fields = {
+        "state": state,
+        "condition": Condition.OK,
+        "error": error,
+        "finished": at,
+        "eta": None,
+        "eta_low": None,
+        "eta_high": None,
+    }
+    if state is State.SUCCEEDED:
+        new["progress"] = 100.0
+    return new
 
 
-def _gone(job: JobValue, at: datetime) -> JobValue:
+def _gone(job: JobValue, at: datetime) -> Fields:
     if job.cancel_requested is not None:
         return _ended(job, State.CANCELLED, _CANCELLED, at)
     return _ended(job, State.FAILED, _LOST, at)
 
 
-def _entered(job: JobValue, seen: Observation, at: datetime) -> JobValue:
-    match seen.state:
+def _entered(job: JobValue, state: State, seen: Observation, at: datetime) -> Fields:
+    match state:
         case State.SUCCEEDED:
-            return _ended(replace(job, result=seen.result), State.SUCCEEDED, None, at)
+            return {"result": seen.result} | _ended(job, state, None, at)
         case State.FAILED:
-            reason = seen.error or job.message or "The backend says that it failed; no reason."
+            reason = seen.error or seen.message or job.message
+            reason = reason or "The backend says that it failed, and gives no reason."
             error = JobError(code=JobErrorCode.BACKEND_FAILED, message=reason[:MESSAGE_LENGTH])
-            return _ended(replace(job, result=seen.result), State.FAILED, error, at)
+            return {"result": seen.result} | _ended(job, state, error, at)
         case State.CANCELLED:
-            return _ended(job, State.CANCELLED, _CANCELLED, at)
+            return _ended(job, state, _CANCELLED, at)
         case State.TIMED_OUT:
-            error = JobError(
-                code=JobErrorCode.TIMED_OUT,
-                message=(seen.error or "The backend ended it: it took too long.")[:MESSAGE_LENGTH],
-            )
-            return _ended(job, State.TIMED_OUT, error, at)
-        case None:
-            return job
-        case forwards:
-            return replace(job, state=forwards)
+            reason = (seen.error or "The backend ended it: it took too long.")[:MESSAGE_LENGTH]
+            error = JobError(code=JobErrorCode.TIMED_OUT, message=reason)
+            return _ended(job, state, error, at)
+        case _:
+            return {"state": state}
 
 
-def _progressed(job: JobValue, seen: Observation, at: datetime) -> JobValue:
-    """Take the new figures, unless they would take the bar back."""
+def _kept_lines(job: JobValue, seen: Observation) -> tuple[str, ...]:
+    """Return the log lines that are kept here, and where they end a line that says so."""
+    log = seen.log[: max(LOG_LINES - job.log_lines, 0)]
+    if log and len(log) < len(seen.log):
+        return (*log, "… the rest of the log stays at the backend: see jobs/ID/log")
+    return log
+
+
+def _progressed(job: JobValue, seen: Observation, at: datetime) -> Fields:
+    """Return the new figures, unless they would take the bar back, and the new estimate."""
     progress = seen.progress
     if progress is None and seen.current is not None and seen.total:
         progress = 100.0 * seen.current / seen.total
     if progress is None and seen.steps:
         progress = _of_steps(seen.steps)
-    if progress is not None and not math.isfinite(progress):
-        progress = None
+    progress = _finite(progress)
+    figures: Fields = {
+        "current": _finite(seen.current),
+        "total": _finite(seen.total),
+        "unit": seen.unit or job.unit,
+    }
     if progress is None:
-        if job.progress is not None:  # once known, it stays known
-            return _estimated(job, at)
-        return replace(job, current=seen.current, total=seen.total, unit=seen.unit or job.unit)
+        return figures if job.progress is None else _estimated(job.pace, at)
     progress = round(min(max(progress, 0.0), MAX_UNFINISHED), 2)
     if job.progress is not None and progress < job.progress:
-        return _estimated(job, at)
-    after = replace(
-        job,
-        progress=progress,
-        current=seen.current,
-        total=seen.total,
-        unit=seen.unit or job.unit,
-        pace=eta.advance_pace(job.pace, progress, at),
-    )
-    return _estimated(after, at)
+        return _estimated(job.pace, at)
+    pace = eta.advance_pace(job.pace, progress, at)
+    return figures | {"progress": progress, "pace": pace} | _estimated(pace, at)
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _of_steps(steps: list[dict[str, Any]]) -> float | None:
@@ -252,49 +252,50 @@ def _of_steps(steps: list[dict[str, Any]]) -> float | None:
     return math.fsum(w * d for w, d in zip(weights, done, strict=True)) / math.fsum(weights)
 
 
-def _estimated(job: JobValue, at: datetime) -> JobValue:
-    left = eta.estimate(job.pace, at)
-    return replace(job, eta=left.eta, eta_low=left.low, eta_high=left.high)
+def _estimated(pace: dict[str, Any], at: datetime) -> Fields:
+    left = eta.estimate(pace, at)
+    return {"eta": left.eta, "eta_low": left.low, "eta_high": left.high}
 
 
 # --- events -------------------------------------------------------------------------------------
 
-
-def _shown(job: JobValue) -> tuple[Any, ...]:
-    """What a `progress` event reports."""
-    return (job.progress, job.current, job.total, job.unit, job.message, job.steps)
+_SHOWN = ("progress", "current", "total", "unit", "message", "steps")  # by a `progress` event
 
 
-def _numbered(before: JobValue, after: JobValue, log: tuple[str, ...], at: datetime) -> Step:
+def _differs(job: JobValue, new: Fields, names: Iterable[str]) -> bool:
+    return any(name in new and new[name] != getattr(job, name) for name in names)
+
+
+def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) -> Step:
     types: list[tuple[str, dict[str, Any]]] = []
-    is_end = after.state.is_terminal
+    is_end = new.get("state", job.state).is_terminal
     if log:
         types.append(("log", {"lines": list(log)}))
     if is_end:
-        error = after.error.as_json() if after.error else None
-        types.append(("complete", {"result": after.result, "error": error}))
-    elif (before.state, before.condition) != (after.state, after.condition):
+        error = new["error"].as_json() if new["error"] else None
+        types.append(("complete", {"result": new.get("result"), "error": error}))
+    elif _differs(job, new, ("state", "condition")):
         types.append(("state", {}))
-    elif _shown(before) != _shown(after):
+    elif _differs(job, new, _SHOWN):
         types.append(("progress", {}))
-    if not types:
-        return Step(after, (), accepted=True)
-    events, seq = [], before.seq
-    for kind, more in types:
-        seq += 1
+    if types:
+        new |= {"seq": job.seq + len(types), "updated": at}
+    after = replace(job, **new)
+    events = []
+    for seq, (kind, more) in enumerate(types, start=job.seq + 1):
         # A log line that comes with the end is told while the job still runs.
-        shown = before if kind == "log" and is_end else after
-        frame = _frame(replace(shown, seq=seq), kind, at) | more
-        events.append(Event(job=after.id, seq=seq, at=at, type=kind, frame=frame))
-    return Step(replace(after, seq=seq, updated=at), tuple(events), accepted=True, changed=True)
+        shown = job if kind == "log" and is_end else after
+        frame = _frame(shown, seq, kind, at) | more
+        events.append(Event(job=job.id, seq=seq, at=at, type=kind, frame=frame))
+    return Step(after, tuple(events), accepted=True, changed=bool(types))
 
 
-def _frame(job: JobValue, kind: str, at: datetime) -> dict[str, Any]:
+def _frame(job: JobValue, seq: int, kind: str, at: datetime) -> dict[str, Any]:
     """Return an event frame: whole in itself, so that any one is enough to draw the bar."""
     frame: dict[str, Any] = {
         "type": kind,
         "job": str(job.id),
-        "seq": job.seq,
+        "seq": seq,
         "at": timestamp(at),
         "state": job.state.value,
         "condition": job.condition.value,

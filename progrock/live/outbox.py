@@ -38,12 +38,12 @@ class Outbox:
         """Have a frame written after all before it; never waits."""
         if self._is_closed:
             return
-        if len(self._frames) >= MAX_FRAMES or self._bytes + len(frame) > MAX_BYTES:
+        if len(self._frames) >= MAX_FRAMES or self._bytes + _size(frame) > MAX_BYTES:
             self.close()
             self._on_full()
             return
         self._frames.append(frame)
-        self._bytes += len(frame)
+        self._bytes += _size(frame)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._write())
 
@@ -62,10 +62,15 @@ class Outbox:
         try:
             while self._frames:
                 frame = self._frames.popleft()
-                self._bytes -= len(frame)
+                self._bytes -= _size(frame)
                 await self._send(frame)
         except Exception:  # noqa: BLE001 - each server has its own error for a peer that is gone
             self.close()
             self._on_broken()
         finally:
             self._task = None
+
+
+def _size(frame: str) -> int:
+    """Return the bytes of a frame in UTF-8."""
+    return len(frame) if frame.isascii() else len(frame.encode())

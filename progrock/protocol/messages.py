@@ -15,24 +15,28 @@ LABELS = 20
 KEY_LENGTH = 255
 
 
-def _without_nul(value: Any) -> Any:
+DEPTH = 64  # of nested JSON: far more than people write, far less than encoders can bear
+
+
+def _storable(value: Any, depth: int = DEPTH) -> Any:
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError("must not contain the character NUL")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _without_nul(key)
-            _without_nul(item)
-    elif isinstance(value, list):
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError(f"is nested deeper than {DEPTH} levels")
         for item in value:
-            _without_nul(item)
+            _storable(item, depth - 1)
+        if isinstance(value, dict):
+            for item in value.values():
+                _storable(item, depth - 1)
     return value
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(_storable)]
 Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
 Labels = Annotated[list[Label], Field(max_length=LABELS)]
-Params = Annotated[dict[str, Any], AfterValidator(_without_nul)]
+Params = Annotated[dict[str, Any], AfterValidator(_storable)]
 Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 
@@ -94,7 +98,7 @@ class Report(BaseModel):
         | None
     ) = None
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None
-    result: Annotated[Any, AfterValidator(_without_nul)] = None
+    result: Annotated[Any, AfterValidator(_storable)] = None
     error: Text | ReportedError | None = None
     steps: Annotated[list[dict[str, Any]], Field(max_length=200)] | None = None
 

@@ -1,5 +1,6 @@
 """A description is read as a whole: every fault is told with its key, and what would be right."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_the_environment_is_read_anywhere_in_a_text() -> None:
     assert backend.headers["X-Site"] == "Graz"
     assert backend.start.path is not None
     assert backend.start.path.render({}) == "/Graz/jobs"
-    assert backend.poll_fields.read('{"body": {"state": 7}}') == {"state": 7}
+    assert backend.poll_fields.read({"body": {"state": 7}}) == {"state": 7}
 
 
 def test_the_environment_is_read_in_what_people_see_too() -> None:
@@ -182,7 +183,7 @@ def test_keys_beside_a_preset_override_it_and_leave_the_rest() -> None:
     assert backend.start.path.render({}) == "/v2/jobs"
     assert backend.start.headers == plain.start.headers
     assert (
-        backend.poll_fields.read('{"body": {"phase": "x", "progress": 7}}').items()
+        backend.poll_fields.read({"body": {"phase": "x", "progress": 7}}).items()
         >= {
             "state": "x",
             "progress": 7,
@@ -375,7 +376,7 @@ def test_a_secret_with_a_line_break_is_refused_when_the_file_is_read() -> None:
 
 def read_fields(expressions: dict[str, str], document: str) -> dict[str, Any]:
     lines = "\n".join(f"map.{name} = '{text}'" for name, text in expressions.items())
-    return backend_of(MINIMAL + lines).poll_fields.read(document)
+    return backend_of(MINIMAL + lines).poll_fields.read(json.loads(document))
 
 
 FAILING = """
