@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 
 from progrock.jobs import dispatch
 from progrock.jobs.log import Recorded
 from progrock.models import Job, Lane
 
 SPACING = timedelta(milliseconds=50)  # jobs that fall due closer together share a tick
+MOST_TRIES = 20  # against others that arm the same lane
 TICK_LOST_AFTER = timedelta(seconds=2)
 
 
@@ -74,11 +74,15 @@ def overdue(late: datetime) -> list[tuple[str, int]]:
 
 
 def _arm(backend: str, shard: int, at: datetime, now: datetime, *, force: bool) -> bool:
-    lane, _ = Lane.objects.get_or_create(backend=backend, shard=shard)
-    later = Q() if force else Q(armed_for__isnull=True) | Q(armed_for__gt=at)
-    tick = lane.tick + 1
-    armed = Lane.objects.filter(later, id=lane.pk, tick=lane.tick).update(tick=tick, armed_for=at)
-    if armed:
-        wait = (at - now).total_seconds()
-        transaction.on_commit(lambda: dispatch.send_tick(backend, shard, tick, wait))
-    return armed == 1
+    for _ in range(MOST_TRIES):
+        lane = Lane.objects.get_or_create(backend=backend, shard=shard)[0]
+        if not force and lane.armed_for is not None and lane.armed_for <= at:
+            return False
+        tick = lane.tick + 1
+        if Lane.objects.filter(id=lane.pk, tick=lane.tick, armed_for=lane.armed_for).update(
+            tick=tick, armed_for=at
+        ):
+            wait = (at - now).total_seconds()
+            transaction.on_commit(lambda: dispatch.send_tick(backend, shard, tick, wait))
+            return True
+    return False  # others arm it all the time; the sweeper looks after it
