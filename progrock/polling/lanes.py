@@ -7,6 +7,7 @@ or delivers late does no harm; the sweeper arms a lane whose tick never came.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
@@ -83,6 +84,6 @@ def _arm(backend: str, shard: int, at: datetime, now: datetime, *, force: bool) 
             tick=tick, armed_for=at
         ):
             wait = (at - now).total_seconds()
-            transaction.on_commit(lambda: dispatch.send_tick(backend, shard, tick, wait))
+            transaction.on_commit(partial(dispatch.send_tick, backend, shard, tick, wait))
             return True
     return False  # others arm it all the time; the sweeper looks after it
