@@ -18,6 +18,7 @@ from progrock.jobs.changes import (
     JobError,
     Observation,
     PollFailed,
+    Reported,
     Started,
     StartFailed,
 )
@@ -84,8 +85,15 @@ TEXTS = st.none() | st.text(max_size=5) | st.just("m" * 5_000)
 STATES = st.none() | st.sampled_from(State)
 ERRORS = st.builds(JobError, code=st.sampled_from(JobErrorCode), message=st.text("ab", min_size=1))
 STEPS = st.none() | st.lists(
-    st.fixed_dictionaries({"name": st.text(max_size=3), "state": TEXTS, "progress": st.just(5.0)}),
-    max_size=2,
+    st.fixed_dictionaries(
+        {
+            "name": st.text(max_size=3),
+            "state": TEXTS | st.just("succeeded"),
+            "progress": st.none() | st.floats(0, 100),
+        },
+        optional={"weight": st.floats(0, exclude_min=True, allow_infinity=False)},
+    ),
+    max_size=3,
 )
 OBSERVATIONS = st.builds(
     Observation,
@@ -112,6 +120,7 @@ CHANGES = st.one_of(  # most of them do not end the job, so that it has a life
     POLLS,
     POLLS,
     st.just(CancelRequested()),
+    st.builds(Reported, observation=GOING_ON),
     st.builds(StartFailed, look=st.just(0), error=ERRORS, try_again=st.booleans()),
     st.builds(
         Started,
@@ -413,6 +422,12 @@ def test_a_stale_look_changes_nothing() -> None:
         change = Observation(look=look, state=State.SUCCEEDED, log=("x",))
         step = advance(job, change, POLICY, after(1))
         assert (step.accepted, step.job, step.events) == (False, job, ())
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-300, 1.0, 1e300, 1.7e308])
+def test_steps_of_any_weight_are_no_harm(weight: float) -> None:
+    step = {"name": "a", "state": "running", "progress": 50.0, "weight": weight}
+    assert seen(running(), steps=[step, step, step]).job.progress == pytest.approx(50)
 
 
 # --- cancelling ----------------------------------------------------------------------------------
