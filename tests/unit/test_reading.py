@@ -39,22 +39,13 @@ def mapping(**fields: str) -> Backend:
     return backend_of(MINIMAL + STATES + lines)
 
 
-USUAL = mapping(
-    operation=".body.id",
-    refused=".body.refused",
-    state=".body.state",
-    progress=".body.progress",
-    current=".body.current",
-    total=".body.total",
-    unit=".body.unit",
-    message=".body.message",
-    steps=".body.steps",
-    result=".body.result",
-    error=".body.error",
-    log=".body.log",
-    status_url=".body.status_url",
-    retry_after=".body.retry_after",
-)
+NAMES = (
+    "id refused state progress current total unit message steps result error log status_url "
+    "retry_after"
+).split()
+PATHS = {"operation" if name == "id" else name: f".body.{name}" for name in NAMES}
+USUAL = mapping(**PATHS)
+BY_JQ = mapping(**{name: f"{path} | ." for name, path in PATHS.items()})
 
 
 def polled(
@@ -406,10 +397,10 @@ def recorded(change: Change) -> None:
         assert "\\u0000" not in encode(item)
 
 
-def taken(read: Callable[[HttpReply], Change], reply: HttpReply) -> Change:
+def taken(read: Callable[..., Change], reply: HttpReply, backend: Backend = USUAL) -> Change:
     """Return what a reply gives; one that cannot be taken fails the look with its reason."""
     try:
-        return read(reply)
+        return read(reply, backend)
     except BackendError as exc:
         return conversation.failed_look(a_job(), exc)
 
@@ -429,10 +420,6 @@ HOSTILE = st.recursive(
     ),
     max_leaves=6,
 )
-NAMES = (
-    "id refused state progress current total unit message steps result error log status_url "
-    "retry_after"
-).split()
 BODIES = st.dictionaries(st.sampled_from(NAMES), HOSTILE) | HOSTILE
 REPLIES = st.builds(
     HttpReply,
@@ -442,17 +429,23 @@ REPLIES = st.builds(
 )
 
 
-@given(REPLIES)
-def test_any_reply_to_a_poll_gives_what_can_be_recorded(reply: HttpReply) -> None:
-    recorded(taken(polled, reply))
+BACKENDS = st.sampled_from([USUAL, BY_JQ])
 
 
-@given(REPLIES)
-def test_any_reply_to_a_start_gives_what_can_be_recorded(reply: HttpReply) -> None:
-    recorded(taken(begun, reply))
+@given(REPLIES, BACKENDS)
+def test_any_reply_to_a_poll_gives_what_can_be_recorded(reply: HttpReply, backend: Backend) -> None:
+    recorded(taken(polled, reply, backend))
 
 
-def test_nul_is_kept_out_of_all_that_is_stored() -> None:
+@given(REPLIES, BACKENDS)
+def test_any_reply_to_a_start_gives_what_can_be_recorded(
+    reply: HttpReply, backend: Backend
+) -> None:
+    recorded(taken(begun, reply, backend))
+
+
+@pytest.mark.parametrize("backend", [USUAL, BY_JQ])
+def test_nul_is_kept_out_of_all_that_is_stored(backend: Backend) -> None:
     body = {
         "id": "a\0b",
         "state": "go\0ing",
@@ -464,28 +457,30 @@ def test_nul_is_kept_out_of_all_that_is_stored() -> None:
         "log": ["a\0b"],
         "other": "a\0b",
     }
-    recorded(polled(reply_of(body)))
-    recorded(begun(reply_of(body, 202)))
-    recorded(begun(reply_of(body | {"refused": True})))
-    recorded(begun(reply_of(body, 422)))
-    recorded(polled(reply_of(body, 422)))
-    recorded(polled(reply_of(b"a\0b")))
-    recorded(begun(reply_of(b"a\0b", 400)))
+    for reply in (reply_of(body), reply_of(body, 422), reply_of(b"a\0b"), reply_of(b"a\0b", 400)):
+        recorded(taken(polled, reply, backend))
+        recorded(taken(begun, reply, backend))
+    recorded(taken(begun, reply_of(body | {"refused": True}), backend))
 
 
 @pytest.mark.parametrize("name", ["result", "message", "error", "unit", "log", "state", "id"])
 def test_a_number_beyond_64_bits_is_no_harm(name: str) -> None:
     for number in (2**64, -(2**63) - 1, 10**30, 1e300, -1e300):
         for value in (number, [number], {"a": number}):
-            recorded(polled(reply_of({"state": "done", name: value})))
-            recorded(begun(reply_of({"id": "x", name: value}, 202)))
+            for backend in (USUAL, BY_JQ):
+                recorded(polled(reply_of({"state": "done", name: value}), backend))
+                recorded(begun(reply_of({"id": "x", name: value}, 202), backend))
 
 
-@pytest.mark.parametrize("depth", [200, 250, 254, 300, 900])
-def test_a_deep_reply_is_no_harm(depth: int) -> None:
-    content = b'{"state": "going", "id": "x", "result": %b%b}' % (b"[" * depth, b"]" * depth)
-    recorded(taken(polled, reply_of(content)))
-    recorded(taken(begun, reply_of(content, 202)))
+@pytest.mark.parametrize("depth", [60, 70, 200, 250, 254, 300, 900])
+@pytest.mark.parametrize("name", ["result", "message", "error", "log", "steps", "state", "id"])
+def test_a_deep_reply_is_no_harm(name: str, depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for value in (deep, b'{"a": %b}' % deep):
+        content = b'{"state": "going", "id": "x", "%b": %b}' % (name.encode(), value)
+        for backend in (USUAL, BY_JQ):
+            recorded(taken(polled, reply_of(content), backend))
+            recorded(taken(begun, reply_of(content, 202), backend))
 
 
 @pytest.mark.parametrize("value", ["caf\udce9", "\udcff"])
@@ -643,3 +638,82 @@ def test_where_the_code_is_the_state_a_start_needs_its_address() -> None:
     assert change.observation.status_url == f"{BASE}/s/1"
     with pytest.raises(BackendError):
         begun(reply_of({}, 202), BY_CODE)
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+IN_BATCHES = backend_of(
+    f"""
+    base_url = "{BASE}"
+    start.path = "/jobs"
+    map.operation = ".body.id"
+    map.state = ".body.state"
+    map.progress = ".body.progress"
+    states = {{ going = "running" }}
+    [backends.b.batch]
+    path = "/states"
+    query.ids = "{{operations}}"
+    each = ".body[] | {{operation: .id, body: .}}"
+    """
+)
+
+
+def parts_of(items: Any, status: int = 200) -> dict[str, HttpReply]:
+    assert IN_BATCHES.batch is not None
+    return reading.read_batch(IN_BATCHES.batch, reply_of(items, status))
+
+
+def test_each_job_of_a_batch_gets_its_part() -> None:
+    parts = parts_of([{"id": "a", "state": "going", "progress": 5}, {"id": 7, "state": "queued"}])
+    assert set(parts) == {"a", "7"}
+    job = a_job(operation="a")
+    change = reading.read_poll(IN_BATCHES, job, {}, parts["a"], LATER)
+    assert isinstance(change, Observation)
+    assert (change.state, change.progress) == (State.RUNNING, 5)
+
+
+@pytest.mark.parametrize("items", [[], [None], [7], ["x"], [{}], [{"id": None}]])
+def test_a_batch_leaves_out_what_names_no_job(items: list[Any]) -> None:
+    try:
+        assert parts_of(items) == {}
+    except BackendError as exc:
+        str(exc)
+
+
+@pytest.mark.parametrize("items", [None, 7, "x", {}, b"<html>", b""])
+def test_a_batch_that_cannot_be_read_has_failed_or_is_empty(items: Any) -> None:
+    try:
+        assert parts_of(items) == {}
+    except BackendError as exc:
+        str(exc)
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
+def test_a_batch_that_is_refused_has_failed(status: int) -> None:
+    with pytest.raises(BackendError):
+        parts_of([{"id": "a"}], status)
+
+
+def test_an_operation_in_a_batch_keeps_every_digit() -> None:
+    assert set(parts_of([{"id": 1541815603606036481, "state": "going"}])) == {"1541815603606036481"}
+
+
+@pytest.mark.parametrize(
+    "odd", [10**30, 1e300, "a\0b", [[[]]], {"a": 2**64}, json.loads("[" * 240 + "]" * 240)]
+)
+def test_one_odd_job_of_a_batch_spoils_no_other(odd: Any) -> None:
+    parts = parts_of([{"id": "a", "state": "going"}, {"id": "b", "state": "going", "x": odd}])
+    assert "a" in parts
+    for operation, part in parts.items():
+        change = reading.read_poll(IN_BATCHES, a_job(operation=operation), {}, part, LATER)
+        recorded(change)
+
+
+@given(HOSTILE | st.lists(st.dictionaries(st.sampled_from(["id", "state", "x"]), HOSTILE)))
+def test_any_batch_gives_parts_or_has_failed(items: Any) -> None:
+    try:
+        parts = parts_of(items)
+    except BackendError as exc:
+        str(exc)
+    else:
+        assert all(isinstance(operation, str) for operation in parts)
