@@ -260,7 +260,9 @@ class ScriptedBackend:
 
     async def _listen(self) -> None:
         assert self._runner is None, "it is up already"
-        self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0)
+        self._runner = web.ServerRunner(
+            web.Server(self._answer, access_log=None), shutdown_timeout=0, access_log=None
+        )
         await self._runner.setup()
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]

@@ -1,5 +1,6 @@
 """Fixtures of the protocol's tests: the server, connections to it, and jobs on it."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -35,6 +36,32 @@ def closed(pytestconfig: pytest.Config) -> Iterator[ClosedTarget]:
             return
     with ExitStack() as running:
         yield closed_target(running)
+
+
+class Undecided(threading.Thread):
+    """A connection that asks for something and never says who it is.
+
+    It is open while other tests run, so that nobody waits for the ten seconds of grace.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.answer: Frame = {}
+        self.code = 0
+
+    def run(self) -> None:
+        with opened(self.url) as connection:
+            self.answer = connection.ask("list")
+            self.code = connection.until_close()
+
+
+@pytest.fixture(scope="session")
+def undecided(closed: ClosedTarget) -> Undecided:
+    """A visitor of the closed server who does not say who he is."""
+    thread = Undecided(closed.url)
+    thread.start()
+    return thread
 
 
 @pytest.fixture(scope="session")

@@ -114,9 +114,16 @@ def opened(url: str, **options: Any) -> Iterator[Connection]:
     Raises InvalidStatus where the handshake is refused.
     """
     address = url.replace("http", "ws", 1).rstrip("/") + "/prog/"
-    options.setdefault("compression", None)
-    with connect(address, open_timeout=DEADLINE_SECONDS, **options) as socket:
+    quiet = {"compression": None, "ping_interval": None, "close_timeout": 1}
+    with connect(address, open_timeout=DEADLINE_SECONDS, **{**quiet, **options}) as socket:
         yield Connection(socket)
+
+
+def within_the_rate(connection: Connection, action: str, **fields: Any) -> Frame:
+    """Ask until the answer is another one than `rate_limited`."""
+    while (answer := connection.ask(action, **fields)).get("code") == "rate_limited":
+        pass
+    return answer
 
 
 def events_of(frames: Iterable[Frame], job: str) -> list[Frame]:

@@ -70,10 +70,10 @@ def launch(running: ExitStack, environ: Mapping[str, str] | None = None) -> Stac
 
 def open_target(stack: Stack) -> Target:
     """Return the open processes with work for the tests of the protocol."""
-    steps = [{"state": "running", "progress": 5 * step, "message": f"{step}"} for step in range(20)]
+    steps = [{"state": "running", "progress": 9 * step, "message": f"{step}"} for step in range(11)]
     end = {"state": "succeeded", "progress": 100, "result": {"pictures": 3}}
     stack.backend.script(*steps, end, name="default")
-    stack.backend.script(*steps[::5], end, name="quick")
+    stack.backend.script(steps[3], steps[6], end, name="quick")
     many = [{"state": "running", "progress": step / 10} for step in range(900)]
     stack.backend.script(*many, end, name="slow")
     stack.backend.script(
@@ -94,7 +94,7 @@ def open_target(stack: Stack) -> Target:
 def closed_target(running: ExitStack) -> ClosedTarget:
     """Start processes that want to know who is there, with three users."""
     stack = launch(running, {"PROGROCK_ANONYMOUS": "off"})
-    stack.backend.script(name="quick")
+    stack.backend.script({"state": "running"}, {"state": "succeeded"}, name="quick")
     printed = subprocess.run(
         [sys.executable, "manage.py", "shell", "-c", NEW_VISITORS.format(password=PASSWORD)],
         cwd=ROOT,

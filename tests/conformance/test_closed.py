@@ -1,6 +1,5 @@
 """PROTOCOL 2.1 and 2.6: a server that wants to know who is there, and jobs that have owners."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,35 +10,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.conformance.conftest import Connect
-from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
+from tests.conformance.connection import DEADLINE_SECONDS, Connection, opened
 from tests.conformance.target import ClosedTarget, Visitor
 
 pytestmark = pytest.mark.usefixtures("undecided")
-
-
-class Undecided(threading.Thread):
-    """A connection that asks for something and never says who it is.
-
-    It is open while the other tests run: the ten seconds of grace need not be waited for.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.url = url
-        self.answer: Frame = {}
-        self.code = 0
-
-    def run(self) -> None:
-        with opened(self.url) as connection:
-            self.answer = connection.ask("list")
-            self.code = connection.until_close()
-
-
-@pytest.fixture(scope="module")
-def undecided(closed: ClosedTarget) -> Undecided:
-    thread = Undecided(closed.url)
-    thread.start()
-    return thread
 
 
 @pytest.fixture
@@ -356,10 +330,3 @@ def test_a_key_belongs_to_its_user(closed: ClosedTarget, join: Connect) -> None:
     other = join(closed.other).start(**closed.work.request(key=key))
 
     assert one["job"] != other["job"]
-
-
-def test_who_says_nothing_of_himself_is_closed_with_4408(undecided: Undecided) -> None:
-    undecided.join(DEADLINE_SECONDS)
-
-    assert undecided.answer["code"] == "not_authenticated"
-    assert undecided.code == 4408

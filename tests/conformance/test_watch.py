@@ -162,11 +162,11 @@ def test_many_watchers_of_a_job_see_the_same_events(
 
 def test_one_connection_watches_several_jobs(target: Target, connect: Connect) -> None:
     connection = connect()
-    jobs = [connection.start(**target.quick.request())["job"] for _ in range(3)]
+    started = [connection.start(**target.quick.request()) for _ in range(3)]
 
-    for job in jobs:
-        connection.until_complete(job)
-        assert holes_in(connection.events(job), after=1) == []
+    for snapshot in started:
+        connection.until_complete(snapshot["job"])
+        assert holes_in(connection.events(snapshot["job"]), after=snapshot["seq"]) == []
 
 
 def test_unwatched_names_the_job(connect: Connect, finished: Finished) -> None:
