@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -20,6 +20,15 @@ def begin_work(sender: Any, **_: object) -> None:
 
     reload_on_hangup()
     take_over(sender.hostname)
+
+
+@worker_shutdown.connect
+def end_work(**_: object) -> None:
+    """Close what the worker holds open, and take back its sign of life."""
+    from progrock.polling import pulse, tick  # noqa: PLC0415 - needs Django
+
+    tick.close()
+    pulse.stop()
 
 
 @setup_logging.connect

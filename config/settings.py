@@ -5,6 +5,7 @@ any process that the launcher did not start, refuses to start without SECRET_KEY
 """
 
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -67,12 +68,12 @@ TEMPLATES = [
 ]
 
 # --- the database: the truth -----------------------------------------------------------------
-DATABASES = {
-    "default": dj_database_url.parse(
-        env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'progrock.sqlite3'}")
-    )
-}
-_database = DATABASES["default"]
+_database: dict[str, Any] = (
+    dict(dj_database_url.parse(env.text("DATABASE_URL")))
+    if env.text("DATABASE_URL")
+    else {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "progrock.sqlite3"}
+)
+DATABASES = {"default": _database}
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         # Every transaction takes the write lock when it begins, so that none fails half way.

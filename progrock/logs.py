@@ -17,6 +17,15 @@ _SHARED: list[Processor] = [
 ]
 
 
+class NoProbes(logging.Filter):
+    """Leaves out that a probe was answered "not ready": its caller is told why."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written."""
+        path = getattr(getattr(record, "request", None), "path", "")
+        return not (record.name == "django.request" and path == "/readyz")
+
+
 def configure(level: str = "INFO") -> None:
     """Send all logging to standard error, one readable line each. `level` is a logging level."""
     logging.config.dictConfig(
@@ -35,7 +44,14 @@ def configure(level: str = "INFO") -> None:
                     "foreign_pre_chain": _SHARED,
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+            "filters": {"no probes": {"()": NoProbes}},
+            "handlers": {
+                "stderr": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "plain",
+                    "filters": ["no probes"],
+                }
+            },
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 # A line per request or task says nothing that the events do not.

@@ -15,8 +15,8 @@ from progrock.backends.errors import BackendError
 from progrock.errors import RequestError
 from progrock.identity import Who
 from progrock.jobs import queries, services
-from progrock.jobs.log import as_value
 from progrock.jobs.reporting import reports
+from progrock.jobs.rows import value_of
 from progrock.jobs.snapshot import snapshot
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
@@ -126,7 +126,7 @@ def get_log(request: HttpRequest, job: str) -> HttpResponse:
     if backend is None or backend.log is None or found.started is None:
         raise RequestError(ErrorCode.NOT_FOUND, "The backend of this job tells no log.")
     try:
-        text = drive(backend, conversation.whole_log(backend, as_value(found), found.params))
+        text = drive(backend, conversation.whole_log(backend, value_of(found), found.params))
     except BackendError as exc:
         raise RequestError(ErrorCode.UNAVAILABLE, str(exc), retry_after=5) from exc
     return HttpResponse(text, content_type="text/plain; charset=utf-8")

@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
+from yarl import URL
 
 from progrock.backends import guard
 from progrock.backends.errors import BadReply, Refused, Unreachable
@@ -50,7 +51,7 @@ class Poller:
         try:
             async with self._open().request(
                 request.method,
-                request.url,
+                URL(request.url, encoded=True),  # as it was built: not encoded anew
                 headers=dict(request.headers),
                 data=request.body,
                 allow_redirects=False,
@@ -146,14 +147,17 @@ def send_once(
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         try:
-            with session.request(
-                request.method,
-                request.url,
-                headers={**HEADERS, **request.headers},
-                data=request.body,
-                allow_redirects=False,
-                timeout=timeout_seconds,
-                stream=True,
+            asked = session.prepare_request(
+                requests.Request(
+                    request.method,
+                    request.url,
+                    headers={**HEADERS, **request.headers},
+                    data=request.body,
+                )
+            )
+            asked.url = request.url  # as it was built: not encoded anew
+            with session.send(
+                asked, allow_redirects=False, timeout=timeout_seconds, stream=True
             ) as reply:
                 return HttpReply(
                     status=reply.status_code,

@@ -12,6 +12,7 @@ from progrock.protocol.codec import encode
 TEXT_LENGTH = 4_000
 STEPS = 200
 DEPTH = 64
+MAX_WEIGHT = 1e9
 
 
 def as_number(value: Any) -> float | None:
@@ -70,7 +71,7 @@ def as_steps(value: Any) -> list[dict[str, Any]] | None:
             "progress": None if progress is None else min(max(progress, 0.0), 100.0),
         }
         if weight is not None and weight > 0:
-            step["weight"] = weight
+            step["weight"] = min(weight, MAX_WEIGHT)
         steps.append(step)
     return steps
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import connection
@@ -136,8 +136,8 @@ def _parse_cursor(cursor: str) -> tuple[datetime, UUID]:
         created = datetime.fromisoformat(at)
         if created.tzinfo is None:
             raise ValueError("no zone")
-        return created, UUID(id_)
-    except ValueError as exc:
+        return created.astimezone(UTC), UUID(id_)
+    except (ValueError, OverflowError) as exc:
         raise RequestError(
             ErrorCode.BAD_MESSAGE, "The cursor is not one of ours; take it from next."
         ) from exc

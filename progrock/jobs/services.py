@@ -5,6 +5,7 @@ finds what was left lying.
 """
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import uuid_utils.compat as uuids
@@ -21,7 +22,6 @@ from progrock.jobs.changes import CancelRequested
 from progrock.jobs.queries import find_job
 from progrock.models import IdempotencyKey, Job
 from progrock.polling import lanes
-from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import StartRequest
 
@@ -50,7 +50,7 @@ def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
     if key is None:
         with transaction.atomic():
             return _create(who, request, backend, params)
-    fingerprint = hashlib.sha256(encode([backend.name, params]).encode()).hexdigest()
+    fingerprint = _fingerprint(backend.name, params)
     try:
         with transaction.atomic():
             return _earlier(who, key, fingerprint) or _create(
@@ -61,6 +61,12 @@ def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
         if earlier is None:
             raise
         return earlier
+
+
+def _fingerprint(backend: str, params: dict[str, object]) -> str:
+    """Return what tells two starts apart: the order of the parameters does not count."""
+    text = json.dumps([backend, params], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _earlier(who: Who, key: str, fingerprint: str) -> Job | None:

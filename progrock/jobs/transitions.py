@@ -6,8 +6,8 @@ does not go down, 100 comes with success only, one `complete`, and nothing after
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from progrock.jobs import eta
@@ -30,6 +30,7 @@ from progrock.protocol.frames import timestamp
 UNREACHABLE_AFTER = 3  # failed polls in a row; one 500 between two good replies is no outage
 MAX_UNFINISHED = 99.9  # what is shown of a backend that says 100 and has not ended
 MESSAGE_LENGTH = 2_000
+Fields = dict[str, Any]  # of a JobValue, by name
 LOG_LINES = 1_000  # of a job that are kept here; the rest stays at the backend
 
 
@@ -40,7 +41,8 @@ class Step:
     job: JobValue
     events: tuple[Event, ...]
     accepted: bool
-    changed: bool = False
+    changed: bool = False  # something to tell
+    fields: Fields = field(default_factory=dict)  # what of the job is new
 
 
 def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> Step:
@@ -52,6 +54,8 @@ def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> 
         return Step(job, (), accepted=False)
     rule = _RULES[type(change)]
     new, log = rule(job, change, policy, at)
+    if change.look is not None:  # a look is spent by its answer: a second one is stale
+        new["look"] = job.look + 1
     return _numbered(job, new, log, at)
 
 
@@ -64,7 +68,6 @@ def created_event(job: JobValue) -> Event:
 
 # --- one rule for each kind of change; each gives what it changes, and log lines ---------------
 
-Fields = dict[str, Any]  # of a JobValue, by name
 _Ruled = tuple[Fields, tuple[str, ...]]
 
 
@@ -132,6 +135,8 @@ def _failed_once(job: JobValue, error: JobError, policy: PollPolicy, at: datetim
     new: Fields = {"failures": failures, "failing_since": since}
     if failures >= policy.failures and (at - since).total_seconds() >= policy.unreachable_for:
         return new | _ended(job, State.FAILED, error, at)
+    if at >= deadline_of(policy, job):
+        return new | _ended(job, State.TIMED_OUT, timed_out(policy), at)
     if failures >= UNREACHABLE_AFTER:
         new["condition"] = Condition.UNREACHABLE
     return new
@@ -205,6 +210,19 @@ def _entered(job: JobValue, state: State, seen: Observation, at: datetime) -> Fi
             return {"state": state}
 
 
+def deadline_of(policy: PollPolicy, job: JobValue) -> datetime:
+    """Return when a job is out of time."""
+    return (job.started or job.created) + timedelta(seconds=policy.deadline)
+
+
+def timed_out(policy: PollPolicy) -> JobError:
+    """Return why a job ends at its deadline."""
+    return JobError(
+        code=JobErrorCode.TIMED_OUT,
+        message=f"The job did not end within its {policy.deadline:g} s.",
+    )
+
+
 def _kept_lines(job: JobValue, seen: Observation) -> tuple[str, ...]:
     """Return the log lines that are kept here, and where they end a line that says so."""
     log = seen.log[: max(LOG_LINES - job.log_lines, 0)]
@@ -244,12 +262,13 @@ def _of_steps(steps: list[dict[str, Any]]) -> float | None:
 
     A step without a figure counts by its state: over is 100, anything else 0.
     """
-    weights = [step.get("weight", 1.0) for step in steps]
+    largest = max(step.get("weight", 1.0) for step in steps)
+    weights = [step.get("weight", 1.0) / largest for step in steps]  # no sum can overflow
     done = []
     for step in steps:
         is_over = step["state"] == State.SUCCEEDED
         done.append(step["progress"] if step["progress"] is not None else 100.0 * is_over)
-    return math.fsum(w * d for w, d in zip(weights, done, strict=True)) / math.fsum(weights)
+    return sum(w * d for w, d in zip(weights, done, strict=True)) / sum(weights)
 
 
 def _estimated(pace: dict[str, Any], at: datetime) -> Fields:
@@ -287,7 +306,7 @@ def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) ->
         shown = job if kind == "log" and is_end else after
         frame = _frame(shown, seq, kind, at) | more
         events.append(Event(job=job.id, seq=seq, at=at, type=kind, frame=frame))
-    return Step(after, tuple(events), accepted=True, changed=bool(types))
+    return Step(after, tuple(events), accepted=True, changed=bool(types), fields=new)
 
 
 def _frame(job: JobValue, seq: int, kind: str, at: datetime) -> dict[str, Any]:

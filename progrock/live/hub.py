@@ -9,6 +9,7 @@ every few seconds the hub compares what it has told with what the log holds.
 import asyncio
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,12 +20,15 @@ from channels.layers import get_channel_layer
 from progrock import conf
 from progrock.jobs import queries
 from progrock.live.publishing import Facts, Published, group_of, unpack
+from progrock.protocol.codec import decode_json
 
 logger = structlog.get_logger(__name__)
 RECONCILE_SECONDS = 5.0
 FEED_WINDOW = timedelta(seconds=30)  # how far back the feed is compared with the log
 REOPEN_SECONDS = 1.0
 LOG_PAGE = 500
+TOLD_KEPT = 10_000
+CLOCK_SECONDS = 2.0  # that the clocks of servers may be apart
 
 
 class Watcher(Protocol):
@@ -57,6 +61,8 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         self._feeds: set[Watcher] = set()
         self._watchers: set[Watcher] = set()
+        self._feed_since = 0.0  # Unix time; jobs that began since are told from event 1
+        self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_started = False
 
@@ -103,12 +109,15 @@ class Hub:
 
     def watch_feed(self, watcher: Watcher) -> None:
         """Hand a watcher the events of all jobs; it chooses among them."""
+        if not self._feeds:
+            self._feed_since = time.time()
         self._feeds.add(watcher)
 
     def unwatch_feed(self, watcher: Watcher) -> None:
         """End what `watch_feed` began."""
         self._feeds.discard(watcher)
         if not self._feeds:
+            self._told.clear()
             for job, topic in list(self._topics.items()):
                 self._drop_unwatched(job, topic)
 
@@ -125,7 +134,7 @@ class Hub:
         if topic is None:
             if not self._feeds:
                 return
-            topic = self._topics[event.job] = Topic(event.seq - 1, event.facts, event.shard)
+            topic = self._feed_topic(event.job, event.seq, event.facts, event.shard)
         topic.facts = event.facts
         if event.seq <= topic.seq or topic.is_filling:
             return  # old, or about to be read from the log
@@ -134,16 +143,33 @@ class Hub:
         else:
             self._fill(event.job, topic)
 
+    def _feed_topic(self, job: str, seq: int, facts: Facts, shard: int) -> Topic:
+        """Follow a job for the feed: from where it was told, or from its beginning when new."""
+        told = self._told.pop(job, None)
+        if told is None:
+            # Of an older job the feed's first answer held what came before.
+            told = 0 if began_at(job) >= self._feed_since - CLOCK_SECONDS else seq - 1
+        topic = self._topics[job] = Topic(told, facts, shard)
+        return topic
+
     def _hand_on(self, topic: Topic, event: Published) -> None:
         topic.seq = event.seq
         for watcher in (*topic.watchers, *(self._feeds - topic.watchers)):
-            watcher.deliver(event)
+            try:
+                watcher.deliver(event)
+            except Exception:
+                logger.exception("a watcher failed and is left out", job=event.job)
+                self.leave(watcher)
         if event.type == "complete":
             self._drop_unwatched(event.job, topic, is_over=True)
 
     def _drop_unwatched(self, job: str, topic: Topic, *, is_over: bool = False) -> None:
         if not topic.watchers and (is_over or not self._feeds):
             self._topics.pop(job, None)
+            if self._feeds:
+                self._told[job] = topic.seq
+                if len(self._told) > TOLD_KEPT:
+                    del self._told[next(iter(self._told))]
 
     def _fill(self, job: str, topic: Topic) -> None:
         if not topic.is_filling:
@@ -210,9 +236,8 @@ class Hub:
         if self._feeds:
             since = datetime.now(UTC) - FEED_WINDOW
             for row in await database_sync_to_async(queries.changed_since)(since):
-                if row.job not in self._topics and not row.is_over:
-                    # Only its latest event: what came before was told, or is in its snapshot.
-                    self._topics[row.job] = Topic(row.seq - 1, row.facts, row.shard)
+                if row.job not in self._topics and row.seq > self._told.get(row.job, 0):
+                    self._feed_topic(row.job, row.seq, row.facts, row.shard)
                     self.caught_up(row.job, row.seq)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -234,12 +259,17 @@ def hub() -> Hub:
     return _hubs[loop]
 
 
+def began_at(job: str) -> float:
+    """Return when a job was made, in Unix seconds: its id says so (RFC 9562, UUIDv7)."""
+    return int(job.replace("-", "")[:12], 16) / 1000
+
+
 def _published(job: str, event: queries.StoredEvent, topic: Topic) -> Published:
     return Published(
         job=job,
         seq=event.seq,
         type=event.type,
         frame=event.frame,
-        facts=topic.facts,
+        facts=replace(topic.facts, state=decode_json(event.frame)["state"]),
         shard=topic.shard,
     )

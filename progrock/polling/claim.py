@@ -14,8 +14,9 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from progrock.jobs.log import as_value
+from progrock.jobs import rows
 from progrock.jobs.policy import PollPolicy
+from progrock.jobs.rows import Stored
 from progrock.jobs.values import JobValue
 from progrock.models import Job
 
@@ -27,10 +28,19 @@ LARGEST = 5_000  # jobs in one claim
 class Claim:
     """A job held for one look, until the lease ends. `job.look` is the number of this look."""
 
-    job: JobValue
-    params: dict[str, Any]
+    stored: Stored
     due: datetime
     lease_ends: datetime
+
+    @property
+    def job(self) -> JobValue:
+        """The job, with the number of this look."""
+        return self.stored.job
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that the job was started with."""
+        return self.stored.params
 
 
 def batch_size(policy: PollPolicy) -> int:
@@ -51,12 +61,12 @@ def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> li
         jobs = Job.objects.filter(due).order_by("due_at")
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
-        rows = list(jobs[: batch_size(policy)])
-        lease_ends = now + lease_of(policy, len(rows))
-        Job.objects.filter(id__in=[row.id for row in rows]).update(
+        found = rows.read(jobs[: batch_size(policy)])
+        lease_ends = now + lease_of(policy, len(found))
+        Job.objects.filter(id__in=[each.job.id for each in found]).update(
             look=F("look") + 1, due_at=lease_ends, claimed_by=worker_name()
         )
-    return [_claimed(row, lease_ends) for row in rows]
+    return [_claimed(each, lease_ends) for each in found]
 
 
 def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:
@@ -69,16 +79,16 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
     lost = Q(start_sent__isnull=False, due_at__lte=now)
     lease_ends = now + lease
     with transaction.atomic():
-        row = (
+        jobs = (
             Job.objects.select_for_update()
             .filter(unsent | lost if again else unsent, id=id_, started__isnull=True)
             .exclude(due_at=None)
-            .first()
         )
-        if row is None:
+        found = rows.read(jobs)
+        if not found:
             return None
-        Job.objects.filter(id=id_).update(look=row.look + 1, start_sent=now, due_at=lease_ends)
-    return _claimed(row, lease_ends)
+        Job.objects.filter(id=id_).update(look=F("look") + 1, start_sent=now, due_at=lease_ends)
+    return _claimed(found[0], lease_ends)
 
 
 def hasten(id_: UUID, at: datetime) -> bool:
@@ -106,7 +116,8 @@ def name_worker(name: str) -> None:
 _worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
 
 
-def _claimed(row: Job, lease_ends: datetime) -> Claim:
-    if row.due_at is None:
+def _claimed(found: Stored, lease_ends: datetime) -> Claim:
+    if found.due_at is None:
         raise ValueError("a job that is never due cannot be claimed")
-    return Claim(replace(as_value(row), look=row.look + 1), row.params, row.due_at, lease_ends)
+    job = replace(found.job, look=found.job.look + 1)
+    return Claim(replace(found, job=job), found.due_at, lease_ends)

@@ -64,13 +64,16 @@ def begin(backend: str, shard: int, tick: int) -> bool:
 
 
 def overdue(late: datetime) -> list[tuple[str, int]]:
-    """Return the lanes with jobs that were due before `late`, and no tick armed since then."""
+    """Return the lanes with jobs that were due before `late`, and no tick armed for about now."""
     lanes = (
         Job.objects.filter(due_at__lt=late, started__isnull=False)
         .values_list("backend", "shard")
         .distinct()
     )
-    ticking = set(Lane.objects.filter(armed_for__gte=late).values_list("backend", "shard"))
+    soon = late + 2 * TICK_LOST_AFTER
+    ticking = set(
+        Lane.objects.filter(armed_for__range=(late, soon)).values_list("backend", "shard")
+    )
     return [lane for lane in lanes if lane not in ticking]
 
 

@@ -1,5 +1,6 @@
 """The worker's sign of life, kept in Redis, for `/readyz` and the doctor."""
 
+import contextlib
 import time
 
 import redis
@@ -19,11 +20,14 @@ def client() -> redis.Redis:
 
 def beat() -> None:
     """Say that a worker does its work. Redis may be away: the next beat comes soon."""
-    try:
-        with client() as connection:
-            connection.set(KEY, repr(time.time()), ex=TTL_SECONDS)
-    except redis.RedisError:
-        return
+    with contextlib.suppress(redis.RedisError), client() as connection:
+        connection.set(KEY, repr(time.time()), ex=TTL_SECONDS)
+
+
+def stop() -> None:
+    """Take the sign of life back: this worker ends. Another one renews it within seconds."""
+    with contextlib.suppress(redis.RedisError), client() as connection:
+        connection.delete(KEY)
 
 
 def age_seconds() -> float | None:

@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 
 from progrock.jobs.policy import PollPolicy
+from progrock.jobs.transitions import deadline_of
 from progrock.jobs.values import JobValue
 
+deadline = deadline_of  # when a job is out of time
 GROWTH = 1.5  # each unchanged reply makes the interval half as long again
 MAX_RETRY_AFTER = 3600.0  # a backend that asks for more is asked again after this
 
@@ -51,7 +53,7 @@ def next_look(
     if retry_after is not None:
         wait = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
         following = max(following, at + timedelta(seconds=wait))
-    return min(following, max(deadline(policy, job), at)), interval
+    return min(following, max(deadline_of(policy, job), at)), interval
 
 
 def next_silence(policy: PollPolicy, job: JobValue, at: datetime) -> datetime | None:
@@ -61,8 +63,3 @@ def next_silence(policy: PollPolicy, job: JobValue, at: datetime) -> datetime | 
     limits = (policy.stall_after, policy.unreachable_for)
     ahead = [job.moved_at + timedelta(seconds=limit) for limit in limits]
     return next((time for time in ahead if time > at), at)
-
-
-def deadline(policy: PollPolicy, job: JobValue) -> datetime:
-    """Return when the job is out of time."""
-    return (job.started or job.created) + timedelta(seconds=policy.deadline)

@@ -15,9 +15,8 @@ from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError
 from progrock.backends.transports import send_once
-from progrock.jobs import dispatch, log
+from progrock.jobs import dispatch, log, rows
 from progrock.jobs.changes import Change, Ended, JobError, StartFailed
-from progrock.jobs.log import as_value
 from progrock.jobs.states import JobErrorCode, State
 from progrock.models import Job
 from progrock.polling import lanes
@@ -117,7 +116,7 @@ def cancel(id_: UUID) -> None:
 def _told_to_stop(backend: Backend, row: Job) -> bool:
     """Send the cancel request. False when it should be sent again later."""
     try:
-        is_told = drive(backend, conversation.cancel(backend, as_value(row), row.params))
+        is_told = drive(backend, conversation.cancel(backend, rows.value_of(row), row.params))
     except BackendError as exc:
         logger.warning("cancel not sent", job=str(row.id), backend=row.backend, reason=str(exc))
         return exc.is_permanent

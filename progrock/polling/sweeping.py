@@ -5,6 +5,7 @@ the database, and this finds it.
 """
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseError
@@ -12,7 +13,7 @@ from django.db import connection
 
 from progrock import conf
 from progrock.backends import registry
-from progrock.jobs import dispatch, log
+from progrock.jobs import dispatch, log, rows, transitions
 from progrock.jobs.changes import Ended, JobError
 from progrock.jobs.services import KEY_KEPT, START_GRACE
 from progrock.jobs.states import TERMINAL, JobErrorCode, State
@@ -58,17 +59,26 @@ def take_over(worker: str) -> None:
 
 def _resume_starts(now: datetime) -> int:
     overdue = Job.objects.filter(due_at__lte=now, started=None).exclude(state__in=TERMINAL)
-    rows = list(overdue.values_list("id", "backend", "start_sent")[:BATCH])
-    for id_, name, start_sent in rows:
-        backend = registry.find(name)
-        if start_sent is None or (backend is not None and backend.is_idempotent):
-            if start_sent is None:  # not swept again before its task had time to run
-                Job.objects.filter(id=id_, start_sent=None).update(due_at=now + START_GRACE)
-            dispatch.send_start(id_)
+    found = rows.read(overdue[:BATCH])
+    for each in found:
+        job = each.job
+        backend = registry.find(job.backend)
+        policy = registry.policy_of(job.backend)
+        if now >= transitions.deadline_of(policy, job):
+            _end(job.id, State.TIMED_OUT, transitions.timed_out(policy))
+        elif job.start_sent is None:
+            # Not swept again before its task had time to run.
+            Job.objects.filter(id=job.id, start_sent=None).update(due_at=now + START_GRACE)
+            dispatch.send_start(job.id)
+        elif backend is not None and backend.is_idempotent:
+            dispatch.send_start(job.id)
         else:
-            change = Ended(state=State.FAILED, error=_UNKNOWN)
-            log.record([log.Entry(job=id_, change=change)], registry.policy_of)
-    return len(rows)
+            _end(job.id, State.FAILED, _UNKNOWN)
+    return len(found)
+
+
+def _end(id_: UUID, state: State, error: JobError) -> None:
+    log.record([log.Entry(job=id_, change=Ended(state=state, error=error))], registry.policy_of)
 
 
 def _resume_lanes(now: datetime, late: datetime) -> int:

@@ -6,6 +6,7 @@ process's background loop.
 """
 
 import asyncio
+import contextlib
 import queue
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,16 +21,17 @@ from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError, BadReply
 from progrock.backends.http import HttpReply
 from progrock.backends.transports import Poller
-from progrock.jobs import dispatch, log
+from progrock.jobs import dispatch, log, transitions
 from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
 from progrock.jobs.states import JobErrorCode, State
-from progrock.polling import lanes, schedule
+from progrock.polling import lanes
 from progrock.polling.claim import Claim, claim_due
 from progrock.polling.limits import Limiter
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 MOST_UNKNOWN_WORDS = 100
+CLOSE_SECONDS = 2.0
 SLOW_SECONDS = 0.25  # without any answer: then the lane is armed before all have come
 Answered = tuple[Claim, Change]
 
@@ -60,6 +62,12 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
     return len(claims)
 
 
+def close() -> None:
+    """Close the connections to all backends, at the end of the process."""
+    with contextlib.suppress(TimeoutError):
+        background_loop.run(_poller.close(), CLOSE_SECONDS)
+
+
 def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
     """Poll all claims at once and record the answers as they come, until the leases are over."""
     answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
@@ -79,7 +87,10 @@ def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
 
 def record(batch: Sequence[Answered]) -> list[log.Recorded]:
     """Write a batch of answers to the log, and return what became of them."""
-    entries = [log.Entry(job=claim.job.id, change=change, due=claim.due) for claim, change in batch]
+    entries = [
+        log.Entry(job=claim.job.id, change=change, due=claim.due, held=claim.stored)
+        for claim, change in batch
+    ]
     recorded = log.record(entries, registry.policy_of)
     for claim, change in batch:
         if isinstance(change, Ended):  # we gave it up; the backend should too
@@ -152,7 +163,7 @@ async def _look_at_many(
 async def _change(
     backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter
 ) -> Change:
-    if datetime.now(UTC) >= schedule.deadline(backend.policy, claim.job):
+    if datetime.now(UTC) >= transitions.deadline_of(backend.policy, claim.job):
         return _timed_out(backend, claim)
     try:
         change = await _drive(backend, talk, limiter)
@@ -195,14 +206,8 @@ async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter) -> T
 
 
 def _timed_out(backend: Backend, claim: Claim) -> Ended:
-    return Ended(
-        look=claim.job.look,
-        state=State.TIMED_OUT,
-        error=JobError(
-            code=JobErrorCode.TIMED_OUT,
-            message=f"The job did not end within its {backend.policy.deadline:g} s.",
-        ),
-    )
+    error = transitions.timed_out(backend.policy)
+    return Ended(look=claim.job.look, state=State.TIMED_OUT, error=error)
 
 
 def _silent(claim: Claim) -> Change:
