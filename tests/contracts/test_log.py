@@ -21,7 +21,8 @@ from progrock.jobs.changes import (
     Started,
     StartFailed,
 )
-from progrock.jobs.log import Entry, as_value
+from progrock.jobs.log import Entry
+from progrock.jobs.rows import value_of as as_value
 from progrock.jobs.states import JobErrorCode, State
 from progrock.live.publishing import Facts, Published
 from progrock.models import Event, Job
