@@ -392,10 +392,19 @@ def test_a_reply_that_is_not_json_is_told(mill: Mill) -> None:
 
 def test_a_field_that_fails_is_told_in_the_words_of_jq(mill: Mill) -> None:
     text = BASE.replace('".body.progress"', '".body.done | tonumber"')
-    tried = mill.attempt(polls({"state": "succeeded", "done": "half"}, start={"id": "j1"}), text)
-    warning = tried.warnings.replace("\n!   ", " ")
-    assert "map.progress failed, and counts as nothing here: null (null)" in warning
-    assert "half" not in warning  # once for each field
+    line = polls({"state": "running"}, {"state": "succeeded"}, start={"id": "j1"})
+    tried = mill.attempt(line, text)
+    told = "progress: nothing, null (null) cannot be parsed as a number"
+    assert tried.lines.count(f"= {told}") == 2  # in the start's reply, and in the first poll's
+    assert tried.warnings.replace("\n!   ", " ") == (
+        "! map.progress failed, and never gave a value: null (null) cannot be parsed as a number"
+    )
+
+
+def test_a_field_that_fails_until_it_is_there_is_no_fault(mill: Mill) -> None:
+    text = BASE.replace('".body.progress"', '".body.done | tonumber"')
+    tried = mill.attempt(polls({"state": "running", "done": "3"}, {"state": "succeeded"}), text)
+    assert tried.warnings == ""
 
 
 def test_a_value_that_cannot_be_used_is_told(mill: Mill) -> None:

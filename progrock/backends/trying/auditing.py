@@ -47,6 +47,7 @@ class Auditor:
         self._said: set[str] = set()
         self._given: set[str] = set()
         self._words: set[str] = set()
+        self._failures: dict[str, str] = {}
         self._highest: float | None = None
         self._fractions: set[float] = set()
 
@@ -66,12 +67,18 @@ class Auditor:
 
     def parting_warnings(self) -> list[str]:
         """Return what can only be said at the end."""
+        # One that failed and gave a value as well was merely asked too early.
+        warnings = [
+            f"map.{field} failed, and never gave a value: {reason}"
+            for field, reason in self._failures.items()
+            if field not in self._given
+        ]
         if self._fractions and max(self._fractions) <= 1 and self._fractions != {0.0}:
-            return [
+            warnings.append(
                 "map.progress never gave more than 1, and 100 is the end. "
                 "If it is a fraction: (…) * 100"
-            ]
-        return []
+            )
+        return warnings
 
     def coverage(self) -> Coverage:
         """Return what was not needed so far."""
@@ -131,7 +138,7 @@ class Auditor:
             if wrong:
                 yield f"value {field}", f"map.{field} gave {_short(value)}: {wrong}"
         for field, reason in read.failures.items():
-            yield f"jq {field}", f"map.{field} failed, and counts as nothing here: {reason}"
+            self._failures.setdefault(field, reason)
         progress = as_number(read.found.get("progress"))
         if progress is not None:
             self._fractions.add(progress)

@@ -16,9 +16,9 @@ from progrock.backends.trying.recording import (
     Recording,
 )
 
-_POLLS = (Role.STATUS, Role.BATCH)
+_LOOKS = (Role.START, Role.STATUS, Role.BATCH, Role.CANCEL)  # a look begins with one of these
 # Without these the job cannot go on; without the others it goes on as without their reply.
-_NEEDED = frozenset({Role.LOOKUP, Role.START, *_POLLS, Role.OUTCOME})
+_NEEDED = frozenset({Role.LOOKUP, Role.START, Role.STATUS, Role.BATCH, Role.OUTCOME})
 _UNCOMPARED = frozenset({"cookie"})  # its values were not kept
 
 
@@ -40,12 +40,10 @@ class Player:
 
     def wait(self, seconds: float) -> None:
         """Go on to when the next look was made. Raises KeyboardInterrupt where one was."""
-        following = next((queue[0].at for role in _POLLS if (queue := self._queues[role])), None)
-        if following is None or not self._has_asked:
-            following = self._clock + seconds
+        ahead = [queue[0].at for role in _LOOKS if (queue := self._queues[role])]
+        following = min(ahead) if ahead and self._has_asked else self._clock + seconds
         self._interrupt_before(following)
-        if seconds > 0:
-            self._clock = max(self._clock, following)
+        self._clock = max(self._clock, following)
         self._has_asked = False
 
     def send(self, role: Role, request: HttpRequest, masked: HttpRequest) -> Answer:

@@ -171,13 +171,14 @@ class Reporter:
         }
         if not read.found:  # a log without map.log: its lines are told below
             return []
-        if not found:
+        failed = {name: f"nothing, {reason}" for name, reason in read.failures.items()}
+        if not found and not failed:
             by_code = ", the code alone tells the state" if self._backend.is_by_code else ""
             return [Line(f"= nothing was found{by_code}", Style.READING)]
         before = self._told.get(read.source, {})
-        self._told[read.source] = found
+        self._told[read.source] = found | failed
         lines: list[Line] = []
-        for name, text in found.items():
+        for name, text in (found | failed).items():
             if before.get(name) != text:
                 lines += self._page.text(f"{name}: {text}", "= ", Style.READING)
         as_before = [name for name, text in found.items() if before.get(name) == text]
