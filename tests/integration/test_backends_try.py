@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.renderer_process import wait_until
 from tests.scripted_backend import Reply, ScriptedBackend
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -221,3 +224,55 @@ def test_colours_are_for_terminals_that_want_them(
     monkeypatch.setenv("NO_COLOR", "1")
     _, text = attempt(file, script.params, stdout=Terminal())
     assert "\x1b" not in text
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """The service of docs/backends.md, in a hurry; gives the descriptions on the page."""
+    page = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("ENCODER_KEY", "s3cret-key")
+    files = []
+    for text in re.findall(r"^```toml\n(\[backends\.encoder\].*?)^```", page, flags=re.M | re.S):
+        files.append(tmp_path / f"{len(files)}.toml")
+        files[-1].write_text(text.replace("9100", str(port)).replace("min = 0.5", "min = 0.1"))
+    source = re.search(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
+    assert source is not None
+    text = source[1].replace("9100", str(port)).replace("began - 1) / 5", "began - 0.2) / 0.5")
+    process = subprocess.Popen([sys.executable, "-c", text])
+    try:
+        wait_until(lambda: _listens(port), "the encoder listens", DEADLINE_SECONDS)
+        yield files
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_worked_example_of_the_page_goes_as_it_is_told(
+    encoder: list[Path], tmp_path: Path
+) -> None:
+    first, last = encoder
+    kept = str(tmp_path / "talk.json")
+    params = '{"source": "talk.mov"}'
+    words = ["try", "encoder", "--file", str(first), "--params", params]
+    code, text = run(*words, "--timeout", "2.5", "--record", kept)
+    assert code == 1
+    assert '!   DONE = "succeeded"' in text
+    assert "timed_out: The job did not end within its 2.5 s." in text
+
+    code, text = run("replay", kept, "--file", str(last))
+    assert code == 0
+    assert '  result: "talk.mov.webm"\n' in text
+    assert "! the recording's own description read it as timed_out" in text
+
+    code, text = run("try", "encoder", "--file", str(last), "--params", '{"source": "talk.mp3"}')
+    assert code == 1
+    assert "  backend_failed: no video track\n" in text
+    assert re.search(r"\* running · [\d.]+ % · [\d,]+ of 4,800 frames", text)
+    assert not re.search("^! (states|map)", text, flags=re.M)
