@@ -59,11 +59,13 @@ def build(
         headers.setdefault("content-type", ("Content-Type", kind))
     elif request.body is not None:
         body = request.body.render_text(context).encode()
-    address = url if url is not None else _address(backend, request, context)
-    address = _with_query(address, render_tree(request.query, context))
+    if url is None and request.path is not None:  # below base_url, whatever the values are
+        address = backend.base_url + request.path.render_text(context, _segment)
+    else:
+        address = checked(backend, url if url is not None else _told_address(request, context))
     return HttpRequest(
         method=request.method,
-        url=checked(backend, address),
+        url=_with_query(address, render_tree(request.query, context)),
         headers=dict(headers.values()),
         body=body,
     )
@@ -87,9 +89,7 @@ def checked(backend: Backend, url: str, base: str = "") -> str:
     return absolute
 
 
-def _address(backend: Backend, request: RequestTemplate, context: Mapping[str, Any]) -> str:
-    if request.path is not None:
-        return backend.base_url + request.path.render_text(context, _segment)
+def _told_address(request: RequestTemplate, context: Mapping[str, Any]) -> str:
     if request.url is None:
         raise Refused("The backend told no address to ask for the job's status.")
     if request.url.lone is not None:  # an address that the backend told: as it is

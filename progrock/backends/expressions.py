@@ -69,19 +69,31 @@ class Fields:
             return {name: _read_alone(text, document) for name, text in self._texts.items()}
 
 
-_PATH = re.compile(r"""\.(?:[A-Za-z_]\w*|"[^"\\]*"|\["[^"\\]*"\])|\["[^"\\]*"\]|\[\d+\]""")
+_STEP = re.compile(
+    r"""\.(?P<name>[A-Za-z_]\w*)      # .name
+    | \.?\["(?P<key>[^"\\]*)"\]      # ["key"] or .["key"]
+    | \."(?P<quoted>[^"\\]*)"        # ."key"
+    | \[(?P<index>\d+)\]             # [0]
+    """,
+    re.VERBOSE | re.ASCII,
+)
 
 
 def _plain_path(expression: str) -> tuple[str | int, ...] | None:
     """Return the keys and indexes of a plain path, or None where it is more than that."""
     text = expression.strip()
-    parts = _PATH.findall(text)
-    if not parts or "".join(parts) != text or not text.startswith("."):
+    if not text.startswith("."):
         return None
-    return tuple(
-        int(part[1:-1]) if part[1:-1].isdigit() and part[0] == "[" else part.strip('.[]"')
-        for part in parts
-    )
+    parts: list[str | int] = []
+    position = 0
+    while position < len(text):
+        step = _STEP.match(text, position)
+        if step is None:
+            return None
+        kind = step.lastgroup or ""
+        parts.append(int(step[kind]) if kind == "index" else step[kind])
+        position = step.end()
+    return tuple(parts)
 
 
 def _follow(path: tuple[str | int, ...], value: Any) -> Any:
@@ -109,9 +121,25 @@ def _read_alone(expression: str, document: str) -> Any:
 
 def _as_text(document: Mapping[str, Any]) -> str:
     try:
-        return encode(document)
+        text = encode(document)
+        return encode(_long_as_text(document)) if _LONG.search(text) else text
     except TypeError as exc:  # orjson: nested too deep
         raise BadReply(f"The reply could not be read: {exc}.") from exc
+
+
+_LONG = re.compile(r"\d{16}")
+_EXACT = 2**53  # jq's numbers are doubles: a larger whole number loses its last digits
+
+
+def _long_as_text(value: Any) -> Any:
+    """Return JSON with whole numbers that jq cannot hold as texts, so that ids stay whole."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) <= _EXACT else str(value)
+    if isinstance(value, list):
+        return [_long_as_text(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _long_as_text(item) for key, item in value.items()}
+    return value
 
 
 class Stream:

@@ -159,7 +159,7 @@ def read_batch(batch: Batch, reply: HttpReply) -> dict[str, HttpReply]:
     parts = {}
     for item in batch.each.read(reply.as_json()):
         if isinstance(item, Mapping) and item.get("operation") is not None:
-            content = encode(item.get("body")).encode()
+            content = encode(cleaned(item.get("body"))).encode()
             parts[as_scalar(item["operation"])] = replace(reply, content=content)
     return parts
 

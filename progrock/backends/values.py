@@ -35,11 +35,13 @@ def as_scalar(value: Any) -> str:
 
 
 def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
+    """Return a text for a person, cut at `length`; of an error object its message."""
+    value = cleaned(value)
     if isinstance(value, Mapping):
-        value = value.get("message") or value.get("code") or encode(value)
+        value = value.get("message") or value.get("code") or value
     if value is None or value == "":
         return None
-    return str(cleaned(as_scalar(value)))[:length]
+    return as_scalar(value)[:length]
 
 
 def cleaned(value: Any, depth: int = DEPTH) -> Any:

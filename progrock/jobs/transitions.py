@@ -257,7 +257,7 @@ def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def _of_steps(steps: list[dict[str, Any]]) -> float | None:
+def _of_steps(steps: list[dict[str, Any]]) -> float:
     """Return the mean progress of the steps by weight (1 where none is given).
 
     A step without a figure counts by its state: over is 100, anything else 0.
@@ -268,7 +268,7 @@ def _of_steps(steps: list[dict[str, Any]]) -> float | None:
     for step in steps:
         is_over = step["state"] == State.SUCCEEDED
         done.append(step["progress"] if step["progress"] is not None else 100.0 * is_over)
-    return sum(w * d for w, d in zip(weights, done, strict=True)) / sum(weights)
+    return float(sum(w * d for w, d in zip(weights, done, strict=True)) / sum(weights))
 
 
 def _estimated(pace: dict[str, Any], at: datetime) -> Fields:
