@@ -1,6 +1,7 @@
 """A trial: what it says to a backend, what it tells of it, and that a recording brings it back."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -461,8 +462,26 @@ def test_no_line_is_wider_than_the_page_or_moves_the_terminal(mill: Mill) -> Non
 def test_a_deep_body_is_shortened(mill: Mill) -> None:
     line = polls({"state": "succeeded", "rows": [{"n": n} for n in range(500)]})
     tried = mill.attempt(line)
-    assert any("more lines" in text for text in tried.lines)
+    assert any("characters in all" in text for text in tried.lines)
     assert len(tried.lines) < 60
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"state":"running","n":' + b"[" * 1000 + b"]" * 1000 + b"}",
+        b'{"state":"running","progress":' + b"[" * 200 + b"]" * 200 + b"}",
+        b'{"state":"running","progress":123456789012345678901234567890}',
+        b'{"state":"running","message": "\\u0000"}',
+    ],
+)
+def test_a_hostile_reply_is_told_recorded_and_replayed(mill: Mill, body: bytes) -> None:
+    stray = {"x-stray": "\udcff"}
+    tried = mill.attempt(polls(Say(body, headers=stray), {"state": "succeeded"}))
+    assert tried.job.state is State.SUCCEEDED
+    again = mill.attempt(Player(recording.read(tried.recording)))
+    sizes = re.compile(r"\d+ bytes")
+    assert sizes.sub("", again.text) == sizes.sub("", tried.text)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from progrock.backends.backend import Backend
+from progrock.backends.trying import shaping
 from progrock.backends.trying.happenings import (
     Advanced,
     Exchanged,
@@ -197,5 +198,4 @@ def _wrong_with(field: str, value: Any) -> str | None:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:39] + "…"
+    return shaping.cut(shaping.compact(value), 40)

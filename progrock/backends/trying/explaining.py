@@ -28,7 +28,7 @@ class Explanations:
             return None
         try:
             next(iter(program.input_text(encode(document))), None)
-        except ValueError as exc:
+        except (ValueError, TypeError) as exc:  # TypeError: nested too deep to be written
             return str(exc)
         return None
 

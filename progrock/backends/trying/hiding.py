@@ -36,7 +36,12 @@ def hide_reply(reply: HttpReply, mask: Mask) -> HttpReply:
 
 
 def _hidden(headers: Mapping[str, str], mask: Mask) -> dict[str, str]:
-    return {name: _hide_header(name, mask.text(value)) for name, value in headers.items()}
+    return {name: _hide_header(name, mask.text(_sound(value))) for name, value in headers.items()}
+
+
+def _sound(text: str) -> str:
+    """Return a header without the surrogates that stand for stray bytes: no file takes them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _hide_header(name: str, value: str) -> str:

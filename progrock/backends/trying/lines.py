@@ -53,9 +53,17 @@ class Page:
         try:
             value = orjson.loads(content)
         except ValueError:
-            lines = content.decode("utf-8", "replace").splitlines()
+            lines = shaping.shortened(content.decode("utf-8", "replace").splitlines(), most)
         else:
             lines = shaping.pretty(value, width)
-            if len(lines) > most:
-                lines = shaping.wrapped(shaping.compact(value), width)
-        return [self.cut(prefix + line, style) for line in shaping.shortened(lines, most)]
+            if len(lines) == 1:
+                lines = self._flow(lines[0], width, most)
+            elif len(lines) > most:
+                lines = self._flow(shaping.compact(value), width, most)
+        return [self.cut(prefix + line, style) for line in lines]
+
+    def _flow(self, text: str, width: int, most: int) -> list[str]:
+        lines = shaping.wrapped(text[: most * width], width)
+        if len(lines) <= most and len(text) <= most * width:
+            return lines
+        return [*lines[: most - 1], f"{shaping.CUT} {len(text):,} characters in all"]

@@ -26,6 +26,7 @@ from progrock.backends.trying.happenings import (
     Happening,
     Role,
 )
+from progrock.backends.values import cleaned
 from progrock.errors import ProgRockError
 from progrock.jobs.values import JobValue
 
@@ -56,7 +57,9 @@ class Body(_Part):
             return None
         if not is_text:
             try:
-                return cls(json=orjson.loads(content))
+                value = orjson.loads(content)
+                if cleaned(value) == value:  # else it is too deep, or too large a number
+                    return cls(json=value)
             except ValueError:
                 pass
         try:

@@ -4,11 +4,16 @@ import json
 import textwrap
 from typing import Any
 
+from progrock.backends.values import cleaned
+
 CUT = "…"
+LONGEST = 20_000  # characters of one value that are looked at: nobody reads more in a terminal
 
 
 def printable(text: str) -> str:
     """Return a text on one line, with what a terminal would obey or hide spelled out."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
@@ -16,14 +21,14 @@ def printable(text: str) -> str:
 
 def cut(text: str, width: int) -> str:
     """Return a printable text of at most `width` characters."""
-    text = printable(text)
+    text = printable(text[: width + 1])
     return text if len(text) <= width else text[: width - 1] + CUT
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
     """Return the lines of a text, each with its prefix and at most `width` characters long."""
     return textwrap.wrap(
-        printable(text),
+        printable(text[:LONGEST]),
         width,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
@@ -32,17 +37,18 @@ def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> 
     ) or [first.rstrip()]
 
 
-def compact(value: Any) -> str:
-    """Return a JSON value on one line."""
-    return printable(json.dumps(value, ensure_ascii=False))
+def compact(value: Any, indent: int | None = None) -> str:
+    """Return a JSON value as text, not yet printable; what is too deep is left out."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+    except RecursionError:
+        return json.dumps(cleaned(value), ensure_ascii=False, indent=indent)
 
 
 def pretty(value: Any, width: int) -> list[str]:
-    """Return a JSON value as lines, on one where it fits."""
+    """Return a JSON value as lines, not yet printable: indented, unless it is short or endless."""
     line = compact(value)
-    if len(line) <= width:
-        return [line]
-    return json.dumps(value, ensure_ascii=False, indent=2).splitlines()
+    return compact(value, 2).splitlines() if width < len(line) <= LONGEST else [line]
 
 
 def shortened(lines: list[str], most: int) -> list[str]:

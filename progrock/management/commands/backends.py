@@ -1,7 +1,6 @@
 """`manage.py backends check|list|try|replay`: for whoever describes a backend."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uuid_utils.compat as uuids
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -71,7 +71,10 @@ class Command(BaseCommand):
             "try": self._try,
             "replay": self._replay,
         }
-        actions[options["action"]](**options)
+        try:
+            actions[options["action"]](**options)
+        except KeyboardInterrupt:
+            sys.exit(1)
 
     # --- what is described ---
 
@@ -149,11 +152,16 @@ class Command(BaseCommand):
     # --- showing ---
 
     def _show(self, lines: list[Line]) -> None:
+        """Print lines. Nobody reads any more (`| head`): that is taken as Ctrl-C."""
         is_coloured = self.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for line in lines:
-            code = _COLOURS.get(line.style) if is_coloured else None
-            self.stdout.write(f"\x1b[{code}m{line.text}\x1b[0m" if code else line.text)
-        self.stdout.flush()
+        try:
+            for line in lines:
+                code = _COLOURS.get(line.style) if is_coloured else None
+                self.stdout.write(f"\x1b[{code}m{line.text}\x1b[0m" if code else line.text)
+            self.stdout.flush()
+        except BrokenPipeError as exc:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+            raise KeyboardInterrupt from exc
 
     def _exit(self, state: State) -> None:
         if state is not State.SUCCEEDED:
@@ -192,7 +200,7 @@ def _chosen(found: Backends, name: str, path: Path) -> Backend:
 
 def _params(text: str) -> dict[str, Any]:
     try:
-        params = json.loads(text)
+        params = orjson.loads(text)
     except ValueError as exc:
         raise CommandError(f"--params is not JSON: {exc}.", returncode=WRONG) from exc
     if not isinstance(params, dict):
