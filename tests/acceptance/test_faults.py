@@ -12,7 +12,7 @@ from websockets.exceptions import WebSocketException
 
 from progrock.launcher.environment import read_running
 from tests.conformance.connection import DEADLINE_SECONDS, Frame, events_of, holes_in, opened
-from tests.conformance.stack import Stack, launch
+from tests.conformance.stack import Stack, halted, launch
 from tests.scripted_backend import Reply, Script
 
 FAULT_SECONDS = 30.0
@@ -188,6 +188,26 @@ def test_a_start_while_redis_is_away_is_taken_and_runs_when_it_is_back(
     assert len(script.starts) == 1
 
 
+def test_a_redis_that_hangs_holds_up_no_answer(stack: Stack, follow: Follow) -> None:
+    """The job is in the database; what Redis has to carry can wait."""
+    script = stack.backend.script({"state": "running", "progress": 50})
+    running = follow(script)
+    half_way(running)
+    with httpx.Client(base_url=stack.url, timeout=DEADLINE_SECONDS) as api:
+        with halted(stack.launcher.pid_of("redis")):
+            healthy = api.get("/healthz").status_code
+            ready = api.get("/readyz").status_code
+            started = follow(script)
+            cancelled = api.post(f"/api/v1/jobs/{running.job}/cancel", json={}).status_code
+        finish(script)
+
+        assert (healthy, ready, cancelled) == (200, 503, 202)
+        assert started.wait_for_end()[-1]["state"] == "succeeded"
+        running.wait_for_end()
+        assert_nothing_is_missing(stack, started)
+        assert_nothing_is_missing(stack, running)
+
+
 def test_a_redis_that_is_emptied_in_mid_job_costs_nothing(stack: Stack, follow: Follow) -> None:
     script = stack.backend.script({"state": "running", "progress": 50})
     follower = follow(script)
@@ -209,7 +229,9 @@ def test_a_job_in_progress_goes_on_after_everything_was_ended_and_started_again(
     follower = follow(script)
     half_way(follower)
 
-    assert stack.launcher.terminate() == 0
+    with opened(stack.url) as bystander:
+        assert stack.launcher.terminate() == 0
+        assert bystander.until_close() in {1001, 1012}
     finish(script)
     stack.launcher.start()
 

@@ -1,10 +1,11 @@
 """The real processes of this checkout, for a whole test session: one set open, one closed."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,6 +67,16 @@ def launch(running: ExitStack, environ: Mapping[str, str] | None = None) -> Stac
         )
     )
     return Stack(url=launcher.start().rstrip("/"), launcher=launcher, backend=backend)
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """Hold a process still: it is there, and says nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def open_target(stack: Stack) -> Target:

@@ -137,6 +137,18 @@ def test_a_list_that_cannot_be_had_is_a_bad_message(
     assert answer.json()["code"] == "bad_message"
 
 
+@pytest.mark.parametrize("field", ["q", "label", "backend", "state", "cursor"])
+@pytest.mark.parametrize("odd", ["\x00", "%", "_", "\N{PILE OF POO}", "x" * 150], ids=ascii)
+def test_a_filter_with_odd_characters_is_no_fault_of_the_server(
+    http: httpx.Client, field: str, odd: str
+) -> None:
+    answer = http.get("jobs", params={field: odd})
+
+    assert answer.status_code in {200, 422}, answer.text
+    if answer.status_code == 200:
+        assert answer.json()["jobs"] == []
+
+
 # --- short and long polling ---
 
 

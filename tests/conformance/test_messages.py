@@ -147,7 +147,9 @@ def test_a_limit_other_than_1_to_200_is_a_bad_message(connect: Connect, limit: A
 
 @pytest.mark.parametrize("limit", [1, 200])
 def test_a_limit_of_1_and_of_200_is_taken(connect: Connect, limit: int) -> None:
-    assert connect().ask("list", limit=limit)["type"] == "jobs"
+    answer = connect().ask("list", limit=limit)
+
+    assert answer["type"] == "jobs", answer
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", 7, "ä"])

@@ -1,7 +1,5 @@
 """The way of a job (DESIGN 3) from a backend that does as it is told to those who watch."""
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +17,7 @@ from tests.conformance.connection import (
     holes_in,
     opened,
 )
-from tests.conformance.stack import Stack, open_stack
+from tests.conformance.stack import Stack, halted, open_stack
 from tests.scripted_backend import Reply, Script, ScriptedBackend
 
 Start = Callable[..., str]
@@ -688,16 +686,6 @@ def test_a_cancel_before_the_start_was_sent_needs_no_backend(
     assert script.requests == []
 
 
-@contextmanager
-def halted(pid: int) -> Iterator[None]:
-    """Hold a process still."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def test_a_cancel_while_the_start_is_under_way_reaches_the_backend_afterwards(
     backend: ScriptedBackend, api: httpx.Client, start: Start, watcher: Connection
 ) -> None:
@@ -788,3 +776,10 @@ def test_many_cancels_at_once_are_sent_to_the_backend_once(
 
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert len(script.cancels) == 1
+
+
+def test_no_part_printed_a_traceback(stack: Stack) -> None:
+    """Whatever clients and backends said so far, it was foreseen."""
+    lines = stack.launcher.log.splitlines()
+
+    assert [line for line in lines if "Traceback" in line] == []
