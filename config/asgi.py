@@ -12,15 +12,18 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 django_application = get_asgi_application()  # sets Django up before the consumer is imported
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 from progrock.live.consumer import ProgressConsumer  # noqa: E402
-from progrock.live.handshake import Application, Handshake  # noqa: E402
+from progrock.live.handshake import Application, Handshake, nothing_here  # noqa: E402
 from progrock.signals import reload_on_hangup  # noqa: E402
 
 reload_on_hangup()
 
-routes: list[Any] = [path("prog/", cast("Any", ProgressConsumer.as_asgi()))]
+routes: list[Any] = [
+    path("prog/", cast("Any", ProgressConsumer.as_asgi())),
+    re_path("", cast("Any", nothing_here)),
+]
 application = ProtocolTypeRouter(
     {
         "http": django_application,

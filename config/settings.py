@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "progrock",
 ]
 MIDDLEWARE = [
+    "progrock.api.middleware.problem_documents",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -21,6 +21,11 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return json_response({"status": "ok"})
 
 
+def nothing(request: HttpRequest) -> HttpResponse:
+    """404: the API's own root holds nothing."""
+    return HttpResponse(status=404)
+
+
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when every part does its work, else 503; the body tells which does not, and why."""
     checks = {"database": _database(), "redis": _redis(), "worker": _worker(), "lag": _lag()}

@@ -21,7 +21,7 @@ from progrock.jobs.snapshot import snapshot
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
-from progrock.protocol.messages import KEY_LENGTH, Filter, Report, StartRequest
+from progrock.protocol.messages import KEY_LENGTH, Filter, Report, StartRequest, Text
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
@@ -56,13 +56,13 @@ def start_job(
 class Listing(Schema):
     """Which jobs, and which page of them."""
 
-    state: list[str] = []
-    backend: str | None = None
-    label: str | None = None
-    q: Annotated[str | None, Field(max_length=200)] = None
+    state: list[Text] = []
+    backend: Text | None = None
+    label: Text | None = None
+    q: Annotated[Text, Field(max_length=200)] | None = None
     mine: bool = False
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: str | None = None
+    cursor: Text | None = None
 
 
 @router.get("", summary="List jobs")

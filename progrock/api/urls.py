@@ -6,16 +6,27 @@ from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
 from redis import RedisError
 
 from progrock import __version__
 from progrock.api import backends, hooks, jobs, problems, results
 from progrock.api.guard import admit
 from progrock.errors import RequestError
-from progrock.protocol.codec import describe
+from progrock.protocol.codec import decode_json, describe
 from progrock.protocol.codes import ErrorCode
 
+
+class StrictParser(Parser):
+    """Reads bodies as frames are read: what is no JSON, such as NaN, is refused."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Return the JSON value of a body. Raises RequestError(bad_json)."""
+        return decode_json(request.body)
+
+
 api = NinjaAPI(
+    parser=StrictParser(),
     title="ProgRock",
     version=__version__,
     description="Start long-running jobs by name and follow them by numbered events.",
@@ -39,6 +50,8 @@ def _refused(request: HttpRequest, exc: RequestError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    if request.method == "POST" and not request.body:
+        return problems.response_to(RequestError(ErrorCode.BAD_JSON, "The body is empty."))
     details = [_problem(error) for error in exc.errors]
     return problems.response_to(
         RequestError(ErrorCode.BAD_MESSAGE, describe(details), details=details)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry
 
 from progrock.backends.cookies import Jar
 from progrock.backends.expressions import Fields, Stream
@@ -94,7 +95,9 @@ class Offer:
 
     def params_problems(self, params: Mapping[str, Any]) -> list[dict[str, str]]:
         """Return what is wrong with the params, as [{field, message}]; empty when valid."""
-        validator = Draft202012Validator(self.params_schema, format_checker=FormatChecker())
+        validator = Draft202012Validator(
+            self.params_schema, registry=Registry(), format_checker=FormatChecker()
+        )
         errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.path)))
         return [
             {"field": ".".join(map(str, error.path)), "message": error.message[:500]}

@@ -4,11 +4,17 @@ Problems are collected, so that whoever writes a description sees all of them at
 """
 
 import base64
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from progrock.backends import expressions, guard, templates
 from progrock.backends.backend import Backend, Batch, Origin, RequestTemplate
@@ -45,6 +51,9 @@ class _Compiler:
         before = len(self.problems)
         table = self.table
         base_url = self._text("base_url", table.base_url, self.plain)
+        for key, url in (("base_url", base_url), *_numbered("origins", table.origins)):
+            if "?" in url or "#" in url:
+                self._tell(key, "ends before any ? or #: a path is put behind it")
         self.origins = self._origins(base_url)
         headers = {
             key: self._header(f"headers.{key}", value) for key, value in table.headers.items()
@@ -59,14 +68,16 @@ class _Compiler:
                 ("log", table.log),
             )
         )
+        for name in (*table.headers, *([table.challenge.header] if table.challenge else [])):
+            self._header_name("headers" if name in table.headers else "challenge.header", name)
         start = self._request("start", table.start, "POST")
         status = self._status()
         batch = self._batch(table.batch) if table.batch else None
         fields = self._map()
         states = self._states()
         hook_secrets = tuple(
-            self._text(f"hook_secrets.{index}", text)
-            for index, text in enumerate(table.hook_secrets)
+            self._hook_secret(key, text)
+            for key, text in _numbered("hook_secrets", table.hook_secrets)
         )
         self._check_schema()
         if len(self.problems) > before:
@@ -142,6 +153,8 @@ class _Compiler:
                 f"{key}.{part}", lambda: templates.parse_tree(value, self.secret, _roots(key))
             )
 
+        for name in table.headers:
+            self._header_name(f"{key}.headers", name)
         if table.path is not None and not table.path.startswith("/"):
             self._tell(f"{key}.path", 'begins with "/"; for a whole address use url')
         request = RequestTemplate(
@@ -196,8 +209,28 @@ class _Compiler:
             Draft202012Validator.check_schema(self.table.params)
         except SchemaError as exc:
             self._tell("params", f"is not a JSON Schema: {exc.message}")
+            return
+        resource = Resource.from_contents(self.table.params, default_specification=DRAFT202012)
+        resolver = Registry().with_resource("", resource).resolver()
+        for ref in _refs(self.table.params):
+            try:
+                resolver.lookup(ref)
+            except Unresolvable:
+                self._tell("params", f'"$ref": "{ref}" leads nowhere; only "#/…" is followed')
 
     # --- problems ---
+
+    def _hook_secret(self, key: str, text: str) -> str:
+        secret = self._text(key, text)
+        try:
+            Webhook(secret)
+        except (ValueError, RuntimeError, EmptyWebhookSecretError):
+            self._tell(key, "is not a Standard Webhooks secret: whsec_ and base64")
+        return secret
+
+    def _header_name(self, key: str, name: str) -> None:
+        if not _TOKEN.fullmatch(name):
+            self._tell(key, f'"{name}" cannot be the name of a header')
 
     def _header(self, key: str, text: str) -> str:
         value = self._text(key, text)
@@ -233,14 +266,34 @@ def _origin(url: str) -> Origin:
 
 def _roots(key: str) -> frozenset[str]:
     """Return what the templates of one request may name."""
+    if key == "batch":  # it is for many jobs: what one of them has is not there
+        return frozenset({"operations"})
     always = frozenset({"params", "job"})
     own = {
         "lookup": frozenset[str](),
         "start": frozenset({"lookup"}),
-        "batch": frozenset({"operations"}),
         "log": frozenset({"lookup", "operation", "start", "offset"}),
     }
     return always | own.get(key, frozenset({"lookup", "operation", "start"}))
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+
+
+def _numbered(key: str, texts: list[str]) -> list[tuple[str, str]]:
+    return [(f"{key}.{index}", text) for index, text in enumerate(texts)]
+
+
+def _refs(schema: Any) -> Iterator[str]:
+    """Give each `$ref` in a JSON Schema."""
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        for value in schema.values():
+            yield from _refs(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _refs(value)
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:

@@ -245,7 +245,7 @@ class _Talk:
             return None
         try:
             return (yield from self.line.ask(self._built(self.backend.also)))
-        except (Unreachable, BadReply):
+        except BackendError:
             return None  # it only adds; the status stands without it
 
     def _with_outcome(

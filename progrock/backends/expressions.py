@@ -29,11 +29,16 @@ class BadExpression(ValueError):
 
 def check(expression: str) -> None:
     """Raise BadExpression when an expression is not jq."""
+    if _ENVIRONMENT.search(expression):
+        raise BadExpression("$ENV and env are not for expressions; use ${NAME}")
     try:
         jq.compile(expression)
         jq.compile(_guarded(expression))
     except ValueError as exc:
         raise BadExpression(str(exc)) from exc
+
+
+_ENVIRONMENT = re.compile(r"""\$ENV\b|(?<![\w.$"'])env\b(?!")""")
 
 
 class Fields:

@@ -24,7 +24,8 @@ def check_address(text: str, host: str) -> None:
         if each is not None and (
             each.is_link_local or each.is_multicast or each.is_unspecified or each in METADATA
         ):
-            raise Refused(f"The address of {host} ({text}) may not be connected to.")
+            where = host if host == text else f"{host} ({text})"
+            raise Refused(f"The address of {where} may not be connected to.")
 
 
 def check_literal(host: str) -> None:

@@ -222,7 +222,7 @@ def _observation(
         total=as_number(found.get("total")),
         unit=as_text(found.get("unit"), 60),
         message=as_text(found.get("message")),
-        steps=as_steps(found.get("steps")),
+        steps=_steps(backend, found.get("steps")),
         result=cleaned(found.get("result")),
         error=as_text(found.get("error")),
         log=tuple(_lines(found.get("log"))),
@@ -251,6 +251,16 @@ def _state(backend: Backend, word: Any) -> tuple[State | None, str | None]:
         return State(text), None
     except ValueError:
         return State.RUNNING, text[:200]
+
+
+def _steps(backend: Backend, value: Any) -> list[dict[str, Any]] | None:
+    """Return steps whose state is one of ours where `states` knows its word."""
+    steps = as_steps(value)
+    for step in steps or ():
+        ours = backend.states.get(step["state"])
+        if ours is not None:
+            step["state"] = ours.value
+    return steps
 
 
 def document(

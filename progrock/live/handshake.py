@@ -55,6 +55,11 @@ class Handshake:
         await self.inner(scope, receive, send)
 
 
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket at another address than ours."""
+    await _refuse(scope, receive, send, 404, "There is nothing here; the address is /prog/.")
+
+
 def _identify(headers: dict[str, str], is_own_origin: bool) -> Who | None:
     token = identity.bearer_of(headers.get("authorization", ""))
     if token is not None:

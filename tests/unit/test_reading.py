@@ -167,7 +167,7 @@ def test_a_result_is_any_json(value: Any) -> None:
 def test_steps_have_name_state_and_progress() -> None:
     steps = [{"name": "read", "state": "done", "progress": 100, "x": 1}, {"name": 2}, "odd", None]
     assert seen({"steps": steps}).steps == [
-        {"name": "read", "state": "done", "progress": 100},
+        {"name": "read", "state": "succeeded", "progress": 100},
         {"name": "2", "state": None, "progress": None},
     ]
     assert seen({"steps": "odd"}).steps is None

@@ -14,6 +14,7 @@ import uuid_utils.compat as uuids
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from progrock import conf
+from progrock.backends import registry
 from progrock.backends.backend import Backend
 from progrock.backends.errors import DescriptionError
 from progrock.backends.loading import Backends, load
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         check = actions.add_parser("check", help="say everything that is wrong in a file")
         check.add_argument("file", nargs="?", help="default: the configured one")
         actions.add_parser("list", help="show the configured backends")
+        actions.add_parser("reload", help="have every process take up the changed file")
 
         attempt = actions.add_parser("try", help="start a job, follow it, show how it is read")
         attempt.add_argument("name", help="the backend")
@@ -68,6 +70,7 @@ class Command(BaseCommand):
         actions: dict[str, Callable[..., None]] = {
             "check": self._check,
             "list": self._list,
+            "reload": self._reload,
             "try": self._try,
             "replay": self._replay,
         }
@@ -90,6 +93,12 @@ class Command(BaseCommand):
             mark = "*" if name == found.default else " "
             self.stdout.write(f"{mark} {name:{width}}  {backend.base_url}  {backend.title}")
         self.stdout.write("* is the default, for a start that names none.")
+
+    def _reload(self, **_: Any) -> None:
+        path = _path(None)
+        _loaded(path, wrong=1)  # a bad file is refused here, before anyone is told
+        registry.announce()
+        self.stdout.write(f"{path} is right; every process takes it up within a few seconds.")
 
     # --- what it does ---
 
