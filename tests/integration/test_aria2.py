@@ -145,16 +145,16 @@ def connection(stack: Launcher) -> Iterator[Connection]:
 
 
 def download(connection: Connection, url: str) -> str:
-    """Start a download and watch it; gives the job."""
-    job = connection.start(backend="downloads", params={"url": url})["job"]
-    connection.ask("watch", job=job, after=0)
-    return job
+    """Start a download, which is watched from then on; gives the job."""
+    snapshot = connection.start(backend="downloads", params={"url": url})
+    assert snapshot["seq"] == 1
+    return str(snapshot["job"])
 
 
 def end_of(connection: Connection, job: str) -> Frame:
     """Return the job's last event, once its log is known to be whole."""
     end = connection.until_complete(job)
-    assert holes_in(connection.events(job)) == []
+    assert holes_in(connection.events(job), after=1) == []
     return end
 
 
