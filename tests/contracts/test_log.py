@@ -1,6 +1,7 @@
 """The log: one writer, events without holes, published exactly when committed (DESIGN 4)."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,10 +23,12 @@ from progrock.jobs.changes import (
     StartFailed,
 )
 from progrock.jobs.log import Entry
+from progrock.jobs.policy import PollPolicy
 from progrock.jobs.rows import value_of as as_value
 from progrock.jobs.states import JobErrorCode, State
 from progrock.live.publishing import Facts, Published
 from progrock.models import Event, Job
+from progrock.polling.claim import Claim, claim_due
 from tests.contracts.parts import (
     at_once,
     check_numbering,
@@ -111,14 +114,14 @@ def test_events_have_no_holes_whatever_the_batches() -> None:
 
 
 def test_a_batch_of_many_jobs_is_one_publication(published: list[list[Published]]) -> None:
-    jobs = [running_job() for _ in range(300)]
+    jobs = [running_job() for _ in range(100)]
     published.clear()
     outcomes = recorded([seen(job, progress=5) for job in jobs])
     assert [outcome.job.id for outcome in outcomes] == [job.id for job in jobs]
     assert all(outcome.accepted for outcome in outcomes)
     assert set(Job.objects.values_list("progress", "seq")) == {(5.0, 3)}
-    assert Event.objects.filter(seq=3, type="progress").count() == 300
-    assert [len(batch) for batch in published] == [300]
+    assert Event.objects.filter(seq=3, type="progress").count() == 100
+    assert [len(batch) for batch in published] == [100]
 
 
 def test_two_changes_of_one_job_in_a_batch_are_numbered_on() -> None:
@@ -239,6 +242,127 @@ def test_a_cancel_and_an_end_at_once_leave_one_end() -> None:
         at_once(lambda c=cancel: recorded([c]), lambda e=end: recorded([e]))
         check_numbering(job)
         assert row_of(job)["state"] == "succeeded"
+
+
+# --- on what was claimed -------------------------------------------------------------------------
+
+
+def claimed() -> list[Claim]:
+    """Return claims of all jobs that are due."""
+    return claim_due("plain", 0, PollPolicy(per_second=1_000), now())
+
+
+def answered(claim: Claim, **values: Any) -> Entry:
+    """Return an entry as a tick makes it: what a claim's look saw."""
+    change = Observation(look=claim.job.look, **values)
+    return Entry(job=claim.job.id, change=change, due=claim.due, held=claim.stored)
+
+
+def test_what_was_claimed_is_written_as_what_is_read_again() -> None:
+    told = {"progress": 40.0, "current": 4.0, "total": 10.0, "message": "ü", "log": ("one",)}
+    told |= {"steps": [{"name": "a", "state": None, "progress": 5.5}], "status_url": "http://b/s"}
+    one, other = running_job(), running_job()
+    claims = {claim.job.id: claim for claim in claimed()}
+    at = now()
+    held, read = answered(claims[one.id], **told), answered(claims[other.id], **told)
+    read = replace(read, held=None, due=held.due)
+    log.record([held], registry.policy_of, at)
+    log.record([read], registry.policy_of, at)
+    own = {"id", "created", "started", "moved_at", "start_sent"}
+    rows = [
+        {key: value for key, value in row_of(job).items() if key not in own} for job in (one, other)
+    ]
+    assert rows[0] == rows[1]
+    frames = [[{**frame, "job": "", "at": ""} for frame in frames_of(job)] for job in (one, other)]
+    assert frames[0] == frames[1]
+    check_numbering(one)
+
+
+def test_the_end_of_what_was_claimed_is_written_whole() -> None:
+    running_job()
+    (claim,) = claimed()
+    result = {"url": "/x", "n": [1, None, 2.5, "ü"]}
+    recorded([answered(claim, state=State.SUCCEEDED, result=result)])
+    stored = Job.objects.get()
+    assert (stored.result, stored.progress, stored.due_at) == (result, 100, None)
+    check_numbering(stored)
+
+
+def test_a_cancel_since_the_claim_and_the_answer_both_count(
+    published: list[list[Published]],
+) -> None:
+    job = running_job()
+    (claim,) = claimed()
+    published.clear()
+    record(job.id, CancelRequested())
+    (outcome,) = recorded([answered(claim, progress=40.0, log=("one",))])
+    assert outcome.accepted
+    row = row_of(job)
+    assert (row["state"], row["progress"]) == ("cancelling", 40)
+    assert [event.seq for batch in published for event in batch] == [3, 4, 5]
+    check_numbering(job)
+
+
+def test_one_overtaken_job_of_a_batch_holds_up_no_other(published: list[list[Published]]) -> None:
+    jobs = [running_job() for _ in range(20)]
+    claims = claimed()
+    record(jobs[7].id, CancelRequested())
+    record(jobs[3].id, Ended(state=State.FAILED, error=ERROR))
+    Job.objects.filter(id=jobs[11].id).delete()
+    Job.objects.filter(id=jobs[5].id).update(look=9)  # claimed by another since
+    published.clear()
+    outcomes = {each.job.id: each for each in recorded([answered(c, progress=40) for c in claims])}
+    left_out = {jobs[3].id, jobs[5].id, jobs[11].id}
+    assert {id_ for id_, each in outcomes.items() if each.accepted} == {
+        job.id for job in jobs if job.id not in left_out
+    }
+    assert len([event for batch in published for event in batch]) == 17
+    for job in jobs:
+        if job.id != jobs[11].id:
+            check_numbering(job)
+    assert [row_of(jobs[place])["progress"] for place in (0, 3, 5, 7)] == [40, None, None, 40]
+
+
+def test_an_answer_on_what_was_claimed_counts_once() -> None:
+    job = running_job()
+    (claim,) = claimed()
+    entry = answered(claim, log=("one",))
+    recorded([entry])
+    row = row_of(job)
+    assert not recorded([entry])[0].accepted
+    assert not recorded([entry, replace(entry, held=None)])[0].accepted
+    assert row_of(job) == row
+    check_numbering(job)
+
+
+def test_an_answer_and_a_cancel_at_once_lose_neither() -> None:
+    for _ in range(12):
+        job = running_job()
+        claims = [claim for claim in claimed() if claim.job.id == job.id]
+        entry = answered(claims[0], progress=40.0)
+        cancel = Entry(job=job.id, change=CancelRequested())
+        at_once(lambda e=entry: recorded([e]), lambda c=cancel: recorded([c]))
+        row = row_of(job)
+        assert (row["state"], row["progress"], row["seq"]) == ("cancelling", 40, 4)
+        check_numbering(job)
+
+
+def test_answers_and_other_writers_in_any_order_do_not_block_each_other() -> None:
+    jobs = [running_job() for _ in range(12)]
+    for number in range(8):
+        Job.objects.filter(id__in=[job.id for job in jobs]).update(due_at=now())
+        entries = [answered(claim, message=f"{number}") for claim in claimed()]
+        assert len(entries) == 12
+        backwards = [Entry(job=job.id, change=CancelRequested()) for job in reversed(jobs)]
+        at_once(
+            lambda entries=entries: recorded(entries),
+            lambda entries=entries: recorded(entries[::-1]),
+            lambda backwards=backwards: recorded(backwards),
+        )
+    for job in jobs:
+        check_numbering(job)
+        row = row_of(job)
+        assert (row["state"], row["message"]) == ("cancelling", "7")
 
 
 # --- publishing ----------------------------------------------------------------------------------

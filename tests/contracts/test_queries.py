@@ -87,12 +87,12 @@ CURSORS += ["2026-11-21T06:00:00+00:00~x", "2026-11-21T06:00:00+00:00", f"nan~{I
 CURSORS += [f"0001-01-01T00:00:00+14:00~{ID}", f"9999-12-31T23:59:59-14:00~{ID}", "~" * 5_000]
 
 
-@pytest.mark.parametrize("cursor", CURSORS)
-def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str) -> None:
+def test_a_cursor_that_is_none_of_ours_is_refused() -> None:
     new_job()
-    with pytest.raises(RequestError) as caught:
-        queries.page_of_jobs(ANONYMOUS, Filter(), 5, cursor)
-    assert caught.value.code is ErrorCode.BAD_MESSAGE
+    for cursor in CURSORS:
+        with pytest.raises(RequestError) as caught:
+            queries.page_of_jobs(ANONYMOUS, Filter(), 5, cursor)
+        assert caught.value.code is ErrorCode.BAD_MESSAGE
 
 
 # --- filters -------------------------------------------------------------------------------------
@@ -141,13 +141,13 @@ LABELS = [
 LABELS += ["a,b", "{}", "$.x", "A", "?", "%s", "a\tb"]
 
 
-@pytest.mark.parametrize("label", LABELS)
-def test_jobs_are_found_by_a_whole_label(label: str) -> None:
+def test_jobs_are_found_by_a_whole_label() -> None:
     for each in LABELS:
         new_job(title=each, labels=["other", each])
     new_job(title="none", labels=[])
-    assert found(label=label) == {label}
-    assert found(label=label + label) == set()
+    for label in LABELS:
+        assert found(label=label) == {label}
+        assert found(label=label + label) == set()
 
 
 def test_all_filters_must_match() -> None:
@@ -157,12 +157,12 @@ def test_all_filters_must_match() -> None:
     assert found(label="x", backend="safe", state="pending") == {"b"}
 
 
-@pytest.mark.parametrize("search", ["ort", "REPORT", "%", "_", "it's", '"', "\\", "ü"])
-def test_jobs_are_found_by_words_of_their_title(search: str) -> None:
+def test_jobs_are_found_by_words_of_their_title() -> None:
     new_job(title="Report 100%_ it's \"\\ ü")
     new_job(title="other")
-    assert len(found(search=search)) == 1
-    assert found(search="nosuch" + search) == set()
+    for search in ("ort", "REPORT", "%", "_", "it's", '"', "\\", "ü"):
+        assert len(found(search=search)) == 1, search
+        assert found(search="nosuch" + search) == set(), search
 
 
 # --- rights --------------------------------------------------------------------------------------
