@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 import time
 
 from bench import fanout, latency, ledger, polling, reading, report
@@ -24,10 +26,11 @@ def main() -> None:
     parser.add_argument(
         "bench", nargs="*", metavar="BENCH", help=f"some of: {', '.join(BENCHES)}; without, all"
     )
-    parser.add_argument("--quick", action="store_true", help="about a minute, with more noise")
+    parser.add_argument("--quick", action="store_true", help="the main figures, about a minute")
     asked = parser.parse_args()
     if unknown := set(asked.bench) - BENCHES.keys():
         parser.error(f"there is no {', '.join(unknown)}; known: {', '.join(BENCHES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and so end all processes
     load, start = os.getloadavg()[0], time.monotonic()
     if load > BUSY:
         print(f"The machine is busy (load {load:.1f}): trust CPU per unit more than rates.")

@@ -20,10 +20,14 @@ def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
         words = [str(3 if quick else 10), str(file)]
         with made.tool(Side.OURS, "ticks", "bench.ticks", *words) as ticks:
             ticks.wait(180)
-        parts: dict[str, float] = orjson.loads(file.read_bytes())
+        found = orjson.loads(file.read_bytes())
+    parts: dict[str, float] = found["parts"]
     whole = parts["whole"]
     sides = {
         name: {"µs CPU/poll": micros, "%": 100 * micros / whole} for name, micros in parts.items()
     }
-    print(report.table(f"Ledger of a tick of {JOBS} jobs, SQLite", sides))
+    title = f"Ledger of a tick of {JOBS} jobs in {found['batches']:.0f} transactions, SQLite"
+    print(report.table(title, sides))
+    if found["missing"]:
+        print(f"No longer there, and counted with their callers: {', '.join(found['missing'])}")
     return {"ledger": sides}

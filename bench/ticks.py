@@ -7,6 +7,7 @@ is on top, without that of other parts which it calls. What the event loop's thr
 is the requests and the sending of publications; the latter is then measured alone.
 """
 
+import asyncio
 import gc
 import sys
 import threading
@@ -23,16 +24,15 @@ import orjson
 from bench.stack import BACKEND_NAME
 
 PARTS = {
-    "claim": ("polling.tick.claim_due",),
+    "claim": ("polling.tick.claim_due", "jobs.rows.read"),
     "build the request": ("backends.building.context_of", "backends.building.status_request"),
     "reading": ("backends.reading.read_poll",),
-    "batch and look up": ("polling.tick.record", "polling.tick._next_batch"),
-    "read rows, commit": ("jobs.log.record",),
-    "row to value": ("jobs.log.as_value",),
     "transition": ("jobs.transitions.advance",),
     "when to look again": ("polling.schedule.next_look",),
-    "write jobs": ("jobs.log._update",),
+    "write jobs": ("jobs.rows.write",),
     "write events": ("jobs.log._append",),
+    "begin, commit": ("jobs.log.record", "jobs.log._record_held"),
+    "put together": ("polling.tick.record", "polling.tick._next_batch", "jobs.log._apply"),
     "publish": ("live.publishing.publish",),
     "re-arm": (
         "polling.lanes.arm",
@@ -50,14 +50,17 @@ class Ledger:
         self.seconds: dict[str, float] = defaultdict(float)
         self.on_loop = 0.0  # of which in the event loop's thread
         self.batches: list[Sequence[Any]] = []
+        self.missing: list[str] = []
         self._local = threading.local()
 
     def wrap(self, part: str, path: str) -> None:
-        """Put a timed function in the place of `progrock.PATH`; one that is gone is left out."""
+        """Put a timed function in the place of `progrock.PATH`; note one that is gone."""
         module_name, _, name = path.rpartition(".")
-        module = sys.modules[f"progrock.{module_name}"]
+        module = sys.modules.get(f"progrock.{module_name}")
         inner = getattr(module, name, None)
-        if inner is not None:
+        if inner is None:
+            self.missing.append(path)
+        else:
             setattr(module, name, self._timed(part, inner))
 
     def _timed(self, part: str, inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,8 +130,8 @@ def main() -> None:
     micros["the rest"] = 2 * micros["whole"] - sum(micros.values())
     order = [*PARTS, "request", "the rest", "whole"]
     result = {part: micros[part] for part in order}
-    result["batches a tick"] = len(ledger.batches) / count
-    file.write_bytes(orjson.dumps(result))
+    about = {"batches": len(ledger.batches) / count, "missing": ledger.missing}
+    file.write_bytes(orjson.dumps({"parts": result, **about}))
 
 
 async def _own_clock() -> int:
@@ -137,8 +140,6 @@ async def _own_clock() -> int:
 
 async def _settled() -> None:
     """Wait until the publications that were submitted before are sent."""
-    import asyncio  # noqa: PLC0415
-
     others = asyncio.all_tasks() - {asyncio.current_task()}
     while others := {task for task in others if not task.done()}:
         await asyncio.sleep(0.05)
