@@ -94,6 +94,15 @@ def test_a_wrong_bearer_token_is_refused_with_401_also_where_none_is_needed(
     assert refusal(target.url, additional_headers=headers) == 401
 
 
+def test_a_wrong_token_in_auth_closes_with_4401_also_where_none_is_needed(
+    connect: Connect,
+) -> None:
+    connection = connect()
+
+    assert connection.ask("auth", token="wrong")["code"] == "not_authenticated"
+    assert connection.until_close() == 4401
+
+
 def test_another_path_is_refused_in_the_handshake(target: Target) -> None:
     assert refusal(f"{target.url}/elsewhere") in {403, 404}
 

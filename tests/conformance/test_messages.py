@@ -215,6 +215,20 @@ def test_ten_bad_frames_in_a_row_close_with_4400(connect: Connect, bad: str | by
     assert len([frame for frame in connection.frames if frame["type"] == "error"]) == 10
 
 
+def test_what_was_sent_behind_the_frame_that_closed_is_not_done(
+    target: Target, connect: Connect, http: httpx.Client
+) -> None:
+    title = uuid.uuid4().hex
+    connection = connect()
+    for _ in range(10):
+        connection.send("no json")
+    for _ in range(3):
+        connection.send({"action": "start", **target.quick.request(title=title)})
+
+    assert connection.until_close() == 4400
+    assert http.get("jobs", params={"q": title}).json()["jobs"] == []
+
+
 def test_nine_bad_frames_and_a_good_one_close_nothing(connect: Connect) -> None:
     connection = connect()
     for _ in range(3):
