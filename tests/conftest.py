@@ -20,6 +20,9 @@ import redis
 from django.conf import settings
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(  # pytest --hypothesis-profile=thorough
+    "thorough", parent=hypothesis.settings.get_profile("tests"), max_examples=3_000
+)
 hypothesis.settings.load_profile("tests")
 
 START_SECONDS = 30.0
