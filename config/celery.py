@@ -8,6 +8,8 @@ from celery.signals import setup_logging, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+DRAIN_SECONDS = 4.0 if os.environ.get("PROGROCK_EMBEDDED") else 20.0
+
 app = Celery("progrock", include=["tasks.polling", "tasks.starting", "tasks.maintenance"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
@@ -25,10 +27,13 @@ def begin_work(sender: Any, **_: object) -> None:
 @worker_shutdown.connect
 def end_work(**_: object) -> None:
     """Close what the worker holds open, and take back its sign of life."""
-    from progrock.polling import pulse, tick  # noqa: PLC0415 - needs Django
+    from progrock import background_loop  # noqa: PLC0415 - needs Django
+    from progrock.polling import lane_threads, pulse, tick  # noqa: PLC0415
 
-    tick.close()
     pulse.stop()
+    lane_threads.finish(DRAIN_SECONDS)
+    tick.close()
+    background_loop.stop()
 
 
 @setup_logging.connect

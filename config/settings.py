@@ -21,6 +21,8 @@ DATA_DIR = env.path("PROGROCK_DATA", BASE_DIR / "var")
 
 DEBUG = False
 SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY and env.text("SECRET_KEY_FILE"):
+    SECRET_KEY = Path(env.text("SECRET_KEY_FILE")).read_text(encoding="utf-8").strip()
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Set it to a long random text, for example the output of: "

@@ -15,6 +15,8 @@ T = TypeVar("T")
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _owner_pid = 0
+_thread: threading.Thread | None = None
+STOP_SECONDS = 2.0
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
@@ -32,13 +34,23 @@ def run(coroutine: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         raise
 
 
+def stop() -> None:
+    """End the loop and its thread, at the end of the process."""
+    if _loop is not None and _thread is not None and _owner_pid == os.getpid():
+        _loop.call_soon_threadsafe(_loop.stop)
+        _thread.join(STOP_SECONDS)
+
+
 def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _owner_pid  # noqa: PLW0603 - one loop per process, made on first use
+    global _loop, _owner_pid, _thread  # noqa: PLW0603 - one loop per process, made on first use
     with _lock:
         if _loop is None or _owner_pid != os.getpid():  # a forked child needs its own
             _loop = _new_loop()
             _owner_pid = os.getpid()
-            threading.Thread(target=_loop.run_forever, name="background-loop", daemon=True).start()
+            _thread = threading.Thread(
+                target=_loop.run_forever, name="background-loop", daemon=True
+            )
+            _thread.start()
         return _loop
 
 

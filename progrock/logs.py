@@ -5,12 +5,30 @@ structlog renders every line, also those of libraries; `make run` merges the lin
 
 import logging
 import logging.config
+import re
 import sys
+from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+
+def _without_controls(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Escape control characters, so that what a backend says cannot move the terminal."""
+    return {key: _escaped(value) for key, value in event.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    return value
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _SHARED: list[Processor] = [
+    _without_controls,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
     structlog.processors.format_exc_info,

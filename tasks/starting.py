@@ -10,10 +10,10 @@ from progrock.polling import starting
 @shared_task
 def start_job(job: str) -> None:
     """Start a job on its backend."""
-    starting.start(UUID(job))
+    starting.hand_over_call(UUID(job), starting.start)
 
 
 @shared_task
 def cancel_job(job: str) -> None:
     """Stop a job on its backend."""
-    starting.cancel(UUID(job))
+    starting.hand_over_call(UUID(job), starting.cancel)

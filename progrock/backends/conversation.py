@@ -5,6 +5,7 @@ Whoever drives it (`polling.tick` with aiohttp, `polling.starting` and `backends
 requests) adds the sending and nothing else, so both transports say and read the same.
 """
 
+import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -156,12 +157,9 @@ class _Talk:
     def start(self) -> Conversation[Change]:
         try:
             yield from self._look_up()
+            request = self._built(self.backend.start)
         except Unreachable as exc:  # nothing was begun: it may be asked again
             return self._not_started(JobErrorCode.BACKEND_UNREACHABLE, exc, try_again=True)
-        except BackendError as exc:
-            return self._not_started(JobErrorCode.BACKEND_REFUSED, exc)
-        try:
-            request = self._built(self.backend.start)
         except BackendError as exc:
             return self._not_started(JobErrorCode.BACKEND_REFUSED, exc)
         try:
@@ -169,6 +167,9 @@ class _Talk:
             change = reading.read_start(self.backend, self.job, self.params, reply)
         except Unreachable as exc:
             return self._start_unanswered(exc)
+        except Refused as exc:  # it began, and named an address that is not asked
+            yield from self._give_up(reply)
+            return self._not_started(JobErrorCode.BAD_REPLY, exc)
         except BackendError as exc:
             return self._not_started(JobErrorCode.BAD_REPLY, exc)
         if isinstance(change, Started):
@@ -216,6 +217,15 @@ class _Talk:
             seen = replace(seen, state=State.RUNNING)
         seen = replace(seen, cookies=self.line.job_cookies)
         return replace(change, observation=seen, lookup=self.job.lookup)
+
+    def _give_up(self, reply: HttpReply) -> Conversation[None]:
+        """Have what began on the backend stopped there, as well as it goes."""
+        backend = self.backend
+        if backend.cancel is None:
+            return
+        self.job = reading.begun_job(backend, self.job, self.params, reply)
+        with contextlib.suppress(BackendError):
+            yield from self.line.ask(self._built(backend.cancel))
 
     def _start_unanswered(self, exc: Unreachable) -> NotStarted:
         if self.backend.is_idempotent or not exc.was_sent:

@@ -10,6 +10,7 @@ import socket
 
 from progrock.backends.errors import Refused
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address within
 METADATA = frozenset(
     ipaddress.ip_address(text)
     for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")
@@ -20,6 +21,8 @@ def check_address(text: str, host: str) -> None:
     """Raise Refused when an IP address must not be connected to; `host` is told to the person."""
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    if address in NAT64:
+        mapped = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     for each in (address, mapped):
         if each is not None and (
             each.is_link_local or each.is_multicast or each.is_unspecified or each in METADATA

@@ -64,6 +64,17 @@ def read_start(
     )
 
 
+def begun_job(
+    backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply
+) -> JobValue:
+    """Return a job with what its start's reply tells templates. Raises BadReply."""
+    start: dict[str, Any] = cleaned(reply.as_json())
+    operation = backend.start_fields.read(document(reply, job, params, start=start)).get(
+        "operation"
+    )
+    return replace(job, start=start, operation=None if operation is None else as_scalar(operation))
+
+
 def _can_be_followed(backend: Backend, operation: Any, seen: Observation) -> bool:
     if seen.status_url is not None:
         return True

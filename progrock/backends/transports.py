@@ -190,11 +190,13 @@ class _Sockets:
 
     def __init__(self) -> None:
         self.opened: list[socket.socket] = []
+        self.connections: list[HTTPConnection] = []
         self.is_over = False
 
     def end(self) -> None:
         self.is_over = True
-        for each in self.opened:
+        over_tls = [each.sock for each in self.connections if each.sock is not None]
+        for each in (*self.opened, *over_tls):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
@@ -226,10 +228,15 @@ class _CheckedAdapter(HTTPAdapter):
         def checked(connection: type[HTTPConnection]) -> type[HTTPConnection]:
             class Checked(connection):  # type: ignore[valid-type,misc]
                 def _new_conn(self) -> socket.socket:
-                    # urllib3 connects to _dns_host, and takes TLS names and Host from host
-                    self._dns_host: str = guard.resolve(self.host, self.port)
-                    opened: socket.socket = super()._new_conn()
+                    # Put back afterwards: it is also the name that TLS checks.
+                    name = str(self.host)  # type: ignore[has-type]
+                    self.host = guard.resolve(name, self.port)
+                    try:
+                        opened: socket.socket = super()._new_conn()
+                    finally:
+                        self.host = name
                     sockets.opened.append(opened)
+                    sockets.connections.append(self)
                     return opened
 
             return Checked

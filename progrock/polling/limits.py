@@ -1,9 +1,15 @@
 """Keep to what a backend allows: so many requests a second, so many at once, in this process."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
+from progrock import background_loop
+from progrock.backends.backend import Backend
 from progrock.jobs.policy import PollPolicy
+
+WAIT_SECONDS = 60.0  # for a turn of a single call
 
 
 class Limiter:
@@ -40,3 +46,30 @@ class Limiter:
         self._tokens -= 1.0  # below zero: the wait for a token that is yet to come
         if self._tokens < 0:
             await asyncio.sleep(-self._tokens / rate)
+
+
+_limiters: dict[str, Limiter] = {}
+
+
+def limiter_of(backend: Backend) -> Limiter:
+    """Return the one limiter of a backend in this process; call it on the background loop."""
+    limiter = _limiters.get(backend.name)
+    if limiter is None or limiter.policy != backend.policy:
+        limiter = _limiters[backend.name] = Limiter(backend.policy)
+    return limiter
+
+
+@contextmanager
+def turn(backend: Backend) -> Iterator[None]:
+    """Wait in a thread for a turn at a backend, among its polls. Raises TimeoutError."""
+    limiter = background_loop.run(_entered(backend), WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        background_loop.submit(limiter.__aexit__(None, None, None))
+
+
+async def _entered(backend: Backend) -> Limiter:
+    limiter = limiter_of(backend)
+    await limiter.__aenter__()
+    return limiter

@@ -4,6 +4,7 @@ A start is sent once. When the worker dies in between, the job is started again 
 backend is idempotent; elsewhere it ends as `start_unknown` (see `sweeping`).
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -21,17 +22,37 @@ from progrock.jobs.states import JobErrorCode, State
 from progrock.models import Job
 from progrock.polling import lanes
 from progrock.polling.claim import MARGIN, Claim, claim_start, hasten
+from progrock.polling.lane_threads import hand_over
+from progrock.polling.limits import turn
 
 T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 
 
+def hand_over_call(id_: UUID, call: Callable[[UUID], None]) -> None:
+    """Have `start` or `cancel` done in a thread of the job's backend."""
+    name = Job.objects.filter(id=id_).values_list("backend", flat=True).first()
+    if name is not None:
+        hand_over("call", name, lambda: call(id_))
+
+
 def start(id_: UUID) -> None:
-    """Ask the backend to start a job, and record what it says."""
+    """Ask the backend to start a job when it is its turn, and record what it says."""
     name = Job.objects.filter(id=id_).values_list("backend", flat=True).first()
     if name is None:
         return
     backend = registry.find(name)
+    if backend is None:
+        _start(id_, name, None)
+        return
+    try:
+        with turn(backend):  # claimed only then: a lease must not run out in the queue
+            _start(id_, name, backend)
+    except TimeoutError:
+        dispatch.send_start(id_, backend.policy.min)
+
+
+def _start(id_: UUID, name: str, backend: Backend | None) -> None:
     policy = registry.policy_of(name)
     claim = claim_start(
         id_,
@@ -116,7 +137,10 @@ def cancel(id_: UUID) -> None:
 def _told_to_stop(backend: Backend, row: Job) -> bool:
     """Send the cancel request. False when it should be sent again later."""
     try:
-        is_told = drive(backend, conversation.cancel(backend, rows.value_of(row), row.params))
+        with turn(backend):
+            is_told = drive(backend, conversation.cancel(backend, rows.value_of(row), row.params))
+    except TimeoutError:
+        return False
     except BackendError as exc:
         logger.warning("cancel not sent", job=str(row.id), backend=row.backend, reason=str(exc))
         return exc.is_permanent

@@ -26,7 +26,7 @@ from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFail
 from progrock.jobs.states import JobErrorCode, State
 from progrock.polling import lanes
 from progrock.polling.claim import Claim, claim_due
-from progrock.polling.limits import Limiter
+from progrock.polling.limits import Limiter, limiter_of
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -36,7 +36,6 @@ SLOW_SECONDS = 0.25  # without any answer: then the lane is armed before all hav
 Answered = tuple[Claim, Change]
 
 _poller = Poller()
-_limiters: dict[str, Limiter] = {}
 
 
 def run_tick(backend_name: str, shard: int, tick: int) -> int:
@@ -114,9 +113,7 @@ def _next_batch(answers: "queue.SimpleQueue[Answered]") -> list[Answered]:
 async def _poll_all(
     backend: Backend, claims: Sequence[Claim], answers: "queue.SimpleQueue[Answered]"
 ) -> None:
-    limiter = _limiters.get(backend.name)
-    if limiter is None or limiter.policy != backend.policy:
-        limiter = _limiters[backend.name] = Limiter(backend.policy)
+    limiter = limiter_of(backend)
 
     async with asyncio.TaskGroup() as group:
         if backend.batch is None:
