@@ -8,7 +8,7 @@ from progrock.backends import guard
 from progrock.backends.backend import Backend, Origin, RequestTemplate
 from progrock.backends.errors import Refused
 from progrock.backends.http import HttpRequest
-from progrock.backends.templates import MISSING, Operations, as_text, render_tree
+from progrock.backends.templates import MISSING, Address, Operations, as_text, render_tree
 from progrock.jobs.values import JobValue
 from progrock.protocol.codec import encode
 
@@ -21,6 +21,7 @@ def context_of(job: JobValue, params: Mapping[str, Any]) -> dict[str, Any]:
         "operation": job.operation,
         "start": job.start,
         "lookup": job.lookup,
+        "status_url": job.status_url and Address(job.status_url),
         "offset": job.log_offset,
     }
 
@@ -80,6 +81,8 @@ def checked(backend: Backend, url: str, base: str = "") -> str:
         raise Refused("The backend named an address with a blank or a control character.")
     try:
         absolute = urljoin(base or backend.base_url + "/", url.strip())
+        parts = urlsplit(absolute)
+        absolute = urlunsplit(parts._replace(path=urljoin("/", parts.path)))
         origin = Origin.of(absolute)
     except ValueError as exc:
         raise Refused(f"The backend named an address that cannot be used: {exc}.") from exc
@@ -99,6 +102,8 @@ def _told_address(request: RequestTemplate, context: Mapping[str, Any]) -> str:
 
 def _segment(text: str) -> str:
     """Encode a value as one path segment; a dot segment would be taken for a step up."""
+    if isinstance(text, Address):
+        return text
     encoded = quote(text, safe="")
     return encoded.replace(".", "%2E") if set(text) == {"."} else encoded
 

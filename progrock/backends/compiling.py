@@ -272,9 +272,9 @@ def _roots(key: str) -> frozenset[str]:
     own = {
         "lookup": frozenset[str](),
         "start": frozenset({"lookup"}),
-        "log": frozenset({"lookup", "operation", "start", "offset"}),
+        "log": frozenset({"lookup", "operation", "start", "offset", "status_url"}),
     }
-    return always | own.get(key, frozenset({"lookup", "operation", "start"}))
+    return always | own.get(key, frozenset({"lookup", "operation", "start", "status_url"}))
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2

@@ -23,6 +23,7 @@ from progrock.jobs.values import JobValue
 
 T = TypeVar("T")
 Conversation = Generator[HttpRequest, HttpReply, T]
+OUTCOME_TRIES = 5  # failed polls, before a job ends without its outcome
 LAST_LOG_PAGES = 20  # fetched at the end of a job, so that its last lines are told
 
 
@@ -264,9 +265,14 @@ class _Talk:
         """At the end ask for the outcome, and read the end again with it in the document."""
         if self.backend.outcome is None or seen.state is None or not seen.state.is_terminal:
             return seen
-        outcome = yield from self.line.ask(self._built(self.backend.outcome))
-        if outcome.status in reading.TRY_LATER:
-            raise Unreachable(f"The backend answers the outcome with HTTP {outcome.status}.")
+        try:
+            outcome = yield from self.line.ask(self._built(self.backend.outcome))
+            if outcome.status in reading.TRY_LATER:
+                raise Unreachable(f"The backend answers the outcome with HTTP {outcome.status}.")
+        except BackendError as exc:
+            if exc.is_permanent or self.job.failures >= OUTCOME_TRIES:
+                return seen  # the end stands without it
+            raise
         again = self._read(reply, also, outcome)
         is_end = (
             isinstance(again, Observation) and again.state is not None and again.state.is_terminal

@@ -292,6 +292,7 @@ def document(
         "outcome": outcome and outcome.as_json(),
         "lookup": job.lookup,
         "cancelled": job.cancel_requested is not None,
+        "offset": job.log_offset,
     }
 
 

@@ -13,7 +13,9 @@ from typing import Any, Final
 from progrock.backends.errors import TemplateError
 from progrock.protocol.codec import encode
 
-ROOTS = frozenset({"params", "operation", "operations", "job", "lookup", "start", "offset"})
+ROOTS = frozenset(
+    {"params", "operation", "operations", "job", "lookup", "start", "offset", "status_url"}
+)
 _TOKEN = re.compile(
     r"\$\{(?P<env>\w+)(?::-(?P<default>[^}]*))?\}"
     r"|\{(?P<ref>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\}"
@@ -132,6 +134,10 @@ def _text_of(reference: Reference, context: Mapping[str, Any]) -> str:
     if value is MISSING:
         raise TemplateError(f"The request needs {reference}, and this job has no such value.")
     return as_text(value)
+
+
+class Address(str):
+    """The value of `{status_url}`: checked when it was told, and never encoded."""
 
 
 class Operations(list[str]):
