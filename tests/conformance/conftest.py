@@ -1,6 +1,5 @@
 """Fixtures of the protocol's tests: the server, connections to it, and jobs on it."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
-from tests.conformance.stack import closed_target, open_stack, open_target
+from tests.conformance.stack import closed_target, open_stack, open_target, tracebacks
 from tests.conformance.target import ClosedTarget, Target
 
 Connect = Callable[..., Connection]
@@ -25,6 +24,14 @@ def target(pytestconfig: pytest.Config) -> Target:
     return open_target(open_stack(pytestconfig))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_unforeseen(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Whatever the tests of a module send, no process may print a traceback."""
+    before = len(tracebacks(pytestconfig))
+    yield
+    assert tracebacks(pytestconfig)[before:] == []
+
+
 @pytest.fixture(scope="session")
 def closed(pytestconfig: pytest.Config) -> Iterator[ClosedTarget]:
     """The server that wants to know who is there."""
@@ -36,32 +43,6 @@ def closed(pytestconfig: pytest.Config) -> Iterator[ClosedTarget]:
             return
     with ExitStack() as running:
         yield closed_target(running)
-
-
-class Undecided(threading.Thread):
-    """A connection that asks for something and never says who it is.
-
-    It is open while other tests run, so that nobody waits for the ten seconds of grace.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.url = url
-        self.answer: Frame = {}
-        self.code = 0
-
-    def run(self) -> None:
-        with opened(self.url) as connection:
-            self.answer = connection.ask("list")
-            self.code = connection.until_close()
-
-
-@pytest.fixture(scope="session")
-def undecided(closed: ClosedTarget) -> Undecided:
-    """A visitor of the closed server who does not say who he is."""
-    thread = Undecided(closed.url)
-    thread.start()
-    return thread
 
 
 @pytest.fixture(scope="session")

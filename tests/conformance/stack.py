@@ -51,6 +51,15 @@ def open_stack(config: pytest.Config) -> Stack:
     return config.stash[_open_stack]
 
 
+def tracebacks(config: pytest.Config) -> list[str]:
+    """Return where the session's open processes printed one; empty where none were started."""
+    stack = config.stash.get(_open_stack, None)
+    lines = stack.launcher.log.splitlines() if stack else []
+    return [
+        f"{lines[number - 1]} / {line}" for number, line in enumerate(lines) if "Traceback" in line
+    ]
+
+
 def launch(running: ExitStack, environ: Mapping[str, str] | None = None) -> Stack:
     """Start processes with a scripted backend; they end when `running` is closed."""
     folder = running.enter_context(TemporaryDirectory(prefix="progrock-"))

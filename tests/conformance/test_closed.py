@@ -1,5 +1,6 @@
 """PROTOCOL 2.1 and 2.6: a server that wants to know who is there, and jobs that have owners."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,10 +11,36 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.conformance.conftest import Connect
-from tests.conformance.connection import DEADLINE_SECONDS, Connection, opened
+from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
 from tests.conformance.target import ClosedTarget, Visitor
 
 pytestmark = pytest.mark.usefixtures("undecided")
+
+
+class Undecided(threading.Thread):
+    """A connection that asks for something and never says who it is.
+
+    It is open while other tests run, so that nobody waits for the ten seconds of grace.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.answer: Frame = {}
+        self.code = 0
+
+    def run(self) -> None:
+        with opened(self.url) as connection:
+            self.answer = connection.ask("list")
+            self.code = connection.until_close()
+
+
+@pytest.fixture(scope="module")
+def undecided(closed: ClosedTarget) -> Undecided:
+    """A visitor of the closed server who does not say who he is."""
+    thread = Undecided(closed.url)
+    thread.start()
+    return thread
 
 
 @pytest.fixture
@@ -183,9 +210,9 @@ def test_a_wrong_token_is_answered_and_closed_with_4401(join: Connect, token: st
     "message",
     [
         {"action": "start"},
-        {"action": "watch", "job": str(uuid.uuid4())},
+        {"action": "watch", "job": "0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11"},
         {"action": "watch", "feed": "jobs"},
-        {"action": "cancel", "job": str(uuid.uuid4())},
+        {"action": "cancel", "job": "0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11"},
         {"action": "list"},
         {"action": "ping"},
     ],
@@ -218,8 +245,8 @@ def test_without_auth_no_event_comes(closed: ClosedTarget, join: Connect) -> Non
     [
         ("GET", "jobs"),
         ("POST", "jobs"),
-        ("GET", f"jobs/{uuid.uuid4()}"),
-        ("POST", f"jobs/{uuid.uuid4()}/cancel"),
+        ("GET", "jobs/0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11"),
+        ("POST", "jobs/0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11/cancel"),
         ("GET", "backends"),
         ("GET", "backends/steps"),
     ],
@@ -330,3 +357,10 @@ def test_a_key_belongs_to_its_user(closed: ClosedTarget, join: Connect) -> None:
     other = join(closed.other).start(**closed.work.request(key=key))
 
     assert one["job"] != other["job"]
+
+
+def test_who_says_nothing_of_himself_is_closed_with_4408(undecided: Undecided) -> None:
+    undecided.join(DEADLINE_SECONDS)
+
+    assert undecided.answer["code"] == "not_authenticated"
+    assert undecided.code == 4408

@@ -12,6 +12,9 @@ from tests.conformance.target import Target
 Finished = tuple[str, list[Frame]]
 
 
+NO_JOB = "0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11"
+
+
 def test_a_watch_without_after_begins_from_a_snapshot(connect: Connect, finished: Finished) -> None:
     job, _ = finished
 
@@ -206,7 +209,9 @@ def test_a_job_can_be_watched_again(connect: Connect, start_slow: StartJob) -> N
     assert holes_in(events_of(connection.frames[begin:], job)) == []
 
 
-@pytest.mark.parametrize("job", ["", "nothing", str(uuid.uuid4()), "0" * 32, "x" * 1000])
+@pytest.mark.parametrize(
+    "job", ["", "nothing", "0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11", "0" * 32, "x" * 1000]
+)
 def test_a_job_that_does_not_exist_is_unknown(connect: Connect, job: str) -> None:
     assert connect().ask("watch", job=job)["code"] == "unknown_job"
 
