@@ -15,7 +15,8 @@ run: .venv/run.stamp ## start everything on this machine; Ctrl-C ends it
 	@exec $(BIN)/python -m progrock.launcher --end-with-parent
 
 test: lint ## check style and types, and run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
+	TEST_DATABASE=postgresql $(BIN)/pytest -n 2 tests/contracts
 
 lint: .venv/dev.stamp ## check style, types and import rules
 	$(BIN)/ruff check

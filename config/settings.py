@@ -120,7 +120,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Far above each countdown (at most 60 s), so that no waiting tick is delivered twice.
     "visibility_timeout": 3600,
     "socket_keepalive": True,
-    "socket_connect_timeout": 5,
+    "socket_connect_timeout": 3,
+    "socket_timeout": 3,  # a Redis that hangs holds up no answer for longer
 }
 CELERY_TASK_DEFAULT_QUEUE = "progrock"
 CELERY_TASK_IGNORE_RESULT = True

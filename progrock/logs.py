@@ -35,11 +35,14 @@ _SHARED: list[Processor] = [
 ]
 
 
-class NoProbes(logging.Filter):
-    """Leaves out that a probe was answered "not ready": its caller is told why."""
+class Calm(logging.Filter):
+    """Leaves out that a probe was answered "not ready", and cuts an outage of Redis to a line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be written."""
+        if record.name == "channels_redis.pubsub" and record.exc_info:
+            record.msg = f"The channel layer's Redis does not answer: {record.exc_info[1]}"
+            record.exc_info = None
         path = getattr(getattr(record, "request", None), "path", "")
         return not (record.name == "django.request" and path == "/readyz")
 
@@ -62,12 +65,12 @@ def configure(level: str = "INFO") -> None:
                     "foreign_pre_chain": _SHARED,
                 }
             },
-            "filters": {"no probes": {"()": NoProbes}},
+            "filters": {"calm": {"()": Calm}},
             "handlers": {
                 "stderr": {
                     "class": "logging.StreamHandler",
                     "formatter": "plain",
-                    "filters": ["no probes"],
+                    "filters": ["calm"],
                 }
             },
             "root": {"handlers": ["stderr"], "level": level},

@@ -22,6 +22,9 @@ class _Waiter:
         if event.seq > self.after:
             self.woken.set()
 
+    def fail(self) -> None:
+        self.woken.set()
+
     def on_beat(self, now: float) -> None:
         """A request needs no heartbeat."""
 

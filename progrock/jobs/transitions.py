@@ -225,8 +225,10 @@ def timed_out(policy: PollPolicy) -> JobError:
 
 def _kept_lines(job: JobValue, seen: Observation) -> tuple[str, ...]:
     """Return the log lines that are kept here, and where they end a line that says so."""
-    log = seen.log[: max(LOG_LINES - job.log_lines, 0)]
-    if log and len(log) < len(seen.log):
+    if job.log_lines > LOG_LINES:  # that the rest is elsewhere was said
+        return ()
+    log = seen.log[: LOG_LINES - job.log_lines]
+    if len(log) < len(seen.log):
         return (*log, "… the rest of the log stays at the backend: see jobs/ID/log")
     return log
 

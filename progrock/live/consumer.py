@@ -56,6 +56,7 @@ class ProgressConsumer(AsyncConsumer):
         self.held: dict[str, list[Published]] = {}
         self.feed: messages.Filter | None = None
         self.bad_frames = 0
+        self.is_closed = False
         self.rate = Rate(time.monotonic())
         self.sent_at = time.monotonic()
         self.outbox = Outbox(self._write, self._on_full, self._on_broken)
@@ -84,6 +85,8 @@ class ProgressConsumer(AsyncConsumer):
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """Answer one frame."""
+        if self.is_closed:  # sent before the other side knew
+            return
         text = message.get("text")
         frame = message.get("bytes") or b"" if text is None else text
         if len(frame) > codec.MAX_FRAME_BYTES:
@@ -153,10 +156,14 @@ class ProgressConsumer(AsyncConsumer):
     async def _start(self, who: Who, asked: messages.Start) -> None:
         self._check_watches(None)
         job = await database_sync_to_async(services.start_job)(who, asked, asked.key)
-        present = await self._follow(who, job)
+        id_ = str(job.id)
+        hub().watch(self, id_, job.seq, queries.facts_of(job), job.shard)
         token = identity.report_token(job.id) if job.backend == push.NAME else None
-        self._reply(frames.started(asked.id, present, token))
-        self._release(present["job"], present["seq"])
+        # Before the backend is asked: what it says comes as events.
+        self._reply(frames.started(asked.id, snapshot(job, who, hub().count(id_)), token))
+        self._release(id_, job.seq)
+        seqs = await database_sync_to_async(queries.seqs_of)([id_])
+        hub().caught_up(id_, seqs.get(id_, 0))
 
     async def _watch(self, who: Who, asked: messages.Watch) -> None:
         name = asked.job or ""
@@ -295,10 +302,15 @@ class ProgressConsumer(AsyncConsumer):
     def _on_broken(self) -> None:
         hub().leave(self)
 
+    def fail(self) -> None:
+        """Take that the hub cannot deliver: the client shall connect again."""
+        self._close_soon(CloseCode.TRY_LATER)
+
     def _close_soon(self, code: CloseCode) -> None:
         self.closing = asyncio.get_running_loop().create_task(self._close(code))
 
     async def _close(self, code: CloseCode) -> None:
+        self.is_closed = True
         await self.outbox.drained()
         self.outbox.close()
         await self.send({"type": "websocket.close", "code": code.value})

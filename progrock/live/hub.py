@@ -40,14 +40,18 @@ class Watcher(Protocol):
     def on_beat(self, now: float) -> None:
         """Called every few seconds with the monotonic time."""
 
+    def fail(self) -> None:
+        """Called when `deliver` raised: nothing more comes."""
+
 
 class Topic:
     """A job that is followed: its watchers, and the seq of the last event handed to them."""
 
-    __slots__ = ("facts", "is_filling", "seq", "shard", "watchers")
+    __slots__ = ("facts", "is_filling", "known", "seq", "shard", "watchers")
 
     def __init__(self, seq: int, facts: Facts, shard: int) -> None:
         self.seq = seq
+        self.known = seq  # the latest that the log is known to hold
         self.facts = facts
         self.shard = shard
         self.watchers: set[Watcher] = set()
@@ -98,6 +102,7 @@ class Hub:
         """Say that the log holds `seq`: if the others have not been told so far, tell them."""
         topic = self._topics.get(job)
         if topic is not None and seq > topic.seq:
+            topic.known = max(topic.known, seq)
             self._fill(job, topic)
 
     def unwatch(self, watcher: Watcher, job: str) -> None:
@@ -132,12 +137,15 @@ class Hub:
         """Hand an event on, once and in order; a hole is filled from the log first."""
         topic = self._topics.get(event.job)
         if topic is None:
-            if not self._feeds:
+            if not self._feeds or event.seq <= self._told.get(event.job, 0):
                 return
             topic = self._feed_topic(event.job, event.seq, event.facts, event.shard)
+        if event.seq <= topic.seq:
+            return  # old
         topic.facts = event.facts
-        if event.seq <= topic.seq or topic.is_filling:
-            return  # old, or about to be read from the log
+        topic.known = max(topic.known, event.seq)
+        if topic.is_filling:
+            return  # about to be read from the log
         if event.seq == topic.seq + 1:
             self._hand_on(topic, event)
         else:
@@ -160,6 +168,7 @@ class Hub:
             except Exception:
                 logger.exception("a watcher failed and is left out", job=event.job)
                 self.leave(watcher)
+                watcher.fail()
         if event.type == "complete":
             self._drop_unwatched(event.job, topic, is_over=True)
 
@@ -185,7 +194,7 @@ class Hub:
                 )
                 for event in stored:
                     self._hand_on(topic, _published(job, event, topic))
-                if not stored:
+                if not stored or topic.seq >= topic.known:
                     break
         except Exception as exc:  # noqa: BLE001 - the database may be away; reconciled later
             logger.warning("a gap is not filled yet", job=job, error=str(exc))

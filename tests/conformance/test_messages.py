@@ -1,11 +1,13 @@
 """PROTOCOL 2.2, 2.3 and 2.7: the form of messages, `ping`, `list`, heartbeats, error codes."""
 
+import contextlib
 import json
 import uuid
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.conformance.conftest import Connect
 from tests.conformance.connection import Frame, within_the_rate
@@ -222,8 +224,9 @@ def test_what_was_sent_behind_the_frame_that_closed_is_not_done(
     connection = connect()
     for _ in range(10):
         connection.send("no json")
-    for _ in range(3):
-        connection.send({"action": "start", **target.quick.request(title=title)})
+    with contextlib.suppress(ConnectionClosed):  # a quick server was quicker
+        for _ in range(3):
+            connection.send({"action": "start", **target.quick.request(title=title)})
 
     assert connection.until_close() == 4400
     assert http.get("jobs", params={"q": title}).json()["jobs"] == []

@@ -45,6 +45,9 @@ class Collector:
     def on_beat(self, now: float) -> None:
         """Be told the time."""
 
+    def fail(self) -> None:
+        """Be told that nothing more comes."""
+
     def seqs(self, job: Job | None = None) -> list[int]:
         """Return the seqs told, of one job or of all."""
         return [event.seq for event in self.events if job is None or event.job == str(job.id)]
