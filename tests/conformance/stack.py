@@ -67,6 +67,8 @@ def launch(running: ExitStack, environ: Mapping[str, str] | None = None) -> Stac
     launcher = running.enter_context(
         Launcher(
             Path(folder, "data"),
+            # Tests that are killed take their processes with them.
+            command=(sys.executable, "-m", "progrock.launcher", "--end-with-parent"),
             environ={
                 "PROGROCK_BACKENDS": str(BACKENDS),
                 "SCRIPTED_URL": backend.url,

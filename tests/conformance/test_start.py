@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.conformance.conftest import Connect
+from tests.conformance.connection import holes_in
 from tests.conformance.target import Target
 
 
@@ -44,6 +45,18 @@ def test_the_connection_watches_the_job_from_then_on(target: Target, connect: Co
 
     assert connection.until_complete(job)["state"] == "succeeded"
     assert connection.events(job)[0]["type"] == "state"
+
+
+def test_between_started_and_the_events_there_is_no_hole(target: Target, connect: Connect) -> None:
+    """Also when others are told of the job at the same moment."""
+    connection, other = connect(), connect()
+    other.ask("watch", feed="jobs")
+
+    started = [connection.start(**target.quick.request()) for _ in range(20)]
+
+    for snapshot in started:
+        connection.until_complete(snapshot["job"])
+        assert holes_in(connection.events(snapshot["job"]), after=snapshot["seq"]) == []
 
 
 def test_a_start_without_a_backend_takes_the_default_one(
