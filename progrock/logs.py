@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import structlog
+from redis import RedisError
 from structlog.typing import EventDict, Processor
 
 
@@ -35,14 +36,29 @@ _SHARED: list[Processor] = [
 ]
 
 
+_CARRIERS = ("celery", "channels_redis", "kombu")
+
+
+def _is_outage(exc: BaseException | None) -> bool:
+    """Whether an error began with a connection that was lost."""
+    while exc is not None:
+        if isinstance(exc, RedisError | OSError):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
+
+
 class Calm(logging.Filter):
     """Leaves out that a probe was answered "not ready", and cuts an outage of Redis to a line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be written."""
-        if record.name == "channels_redis.pubsub" and record.exc_info:
-            record.msg = f"The channel layer's Redis does not answer: {record.exc_info[1]}"
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is not None and record.name.startswith(_CARRIERS) and _is_outage(exc):
             record.exc_info = None
+            record.msg, record.args = f"{record.getMessage().splitlines()[0]}: {exc}", ()
+        elif record.name == "celery.beat":  # it writes its stack into the message
+            record.msg, record.args = record.getMessage().splitlines()[0], ()
         path = getattr(getattr(record, "request", None), "path", "")
         return not (record.name == "django.request" and path == "/readyz")
 
