@@ -105,6 +105,24 @@ def test_a_repeated_start_of_a_job_that_has_ended_gives_its_end(
     assert again["complete"] is True
 
 
+def test_repeated_starts_join_a_running_job_without_a_hole(
+    target: Target, connect: Connect
+) -> None:
+    first, *late = [connect() for _ in range(41)]
+    for _ in range(5):
+        request = target.slow.request(key=uuid.uuid4().hex)
+        job = first.start(**request)["job"]
+        first.until_seq(job, 4)
+        for connection in late:
+            connection.send({"action": "start", "id": job, **request})
+
+        for connection in late:
+            started = connection.until(lambda frame, id_=job: frame.get("id") == id_, "started")
+            connection.until_seq(job, started["seq"] + 2)
+            assert holes_in(connection.events(job), after=started["seq"]) == []
+        first.ask("cancel", job=job)
+
+
 def test_another_key_gives_another_job(target: Target, connect: Connect) -> None:
     connection = connect()
 
