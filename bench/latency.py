@@ -23,7 +23,7 @@ def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
     with stack() as made:
         for jobs in JOBS[: 1 if quick else None]:
             rounds: dict[str, list[report.Figures]] = defaultdict(list)
-            for _ in range(1 if quick else 3):
+            for _ in range(1 if quick else 2):
                 for side in Side:
                     rounds[side].append(_watched(made, side, jobs, 3.0 if quick else 6.0))
             sides = {side: report.medians(figures) for side, figures in rounds.items()}
