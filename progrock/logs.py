@@ -59,6 +59,8 @@ class Calm(logging.Filter):
             record.msg, record.args = f"{record.getMessage().splitlines()[0]}: {exc}", ()
         elif record.name == "celery.beat":  # it writes its stack into the message
             record.msg, record.args = record.getMessage().splitlines()[0], ()
+        elif record.name.startswith("django.security"):  # a foreign host is no fault of ours
+            record.exc_info = None
         path = getattr(getattr(record, "request", None), "path", "")
         return not (record.name == "django.request" and path == "/readyz")
 

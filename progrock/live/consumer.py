@@ -157,13 +157,19 @@ class ProgressConsumer(AsyncConsumer):
         self._check_watches(None)
         job = await database_sync_to_async(services.start_job)(who, asked, asked.key)
         id_ = str(job.id)
+        self.positions[id_] = None
+        self.held[id_] = []
         hub().watch(self, id_, job.seq, queries.facts_of(job), job.shard)
+        # The job as it was made, before the backend is asked: what that says comes as events.
+        made = await database_sync_to_async(snapshot)(job, who, hub().count(id_))
+        since = await database_sync_to_async(queries.events_after)(id_, job.seq, conf.events_kept())
         token = identity.report_token(job.id) if job.backend == push.NAME else None
-        # Before the backend is asked: what it says comes as events.
-        self._reply(frames.started(asked.id, snapshot(job, who, hub().count(id_)), token))
-        self._release(id_, job.seq)
-        seqs = await database_sync_to_async(queries.seqs_of)([id_])
-        hub().caught_up(id_, seqs.get(id_, 0))
+        self._reply(frames.started(asked.id, made, token))
+        for event in since:
+            self._put(event.frame)
+        present = since[-1].seq if since else job.seq
+        self._release(id_, present)
+        hub().caught_up(id_, present)
 
     async def _watch(self, who: Who, asked: messages.Watch) -> None:
         name = asked.job or ""

@@ -124,9 +124,11 @@ def cancel(id_: UUID) -> None:
     if row.started is None:  # the start is under way; `start` sends us again
         return
     backend = registry.find(row.backend)
+    if not Job.objects.filter(id=id_, cancel_sent=None).update(cancel_sent=datetime.now(UTC)):
+        return  # another task sends it
     if backend is not None and not _told_to_stop(backend, row):
-        return  # the sweeper tries again
-    Job.objects.filter(id=id_, cancel_sent=None).update(cancel_sent=datetime.now(UTC))
+        Job.objects.filter(id=id_).update(cancel_sent=None)  # the sweeper tries again
+        return
     now = datetime.now(UTC)
     if backend is not None and not row.is_terminal:
         soon = now + timedelta(seconds=backend.policy.min)
