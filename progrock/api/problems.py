@@ -30,9 +30,10 @@ def response_to(exc: RequestError, status: int | None = None) -> HttpResponse:
         problem["details"] = exc.details
     if exc.job is not None:
         problem["job"] = exc.job
-    response = HttpResponse(encode(problem), status=status, content_type=CONTENT_TYPE)
     if exc.retry_after is not None:
         problem["retry_after"] = exc.retry_after
+    response = HttpResponse(encode(problem), status=status, content_type=CONTENT_TYPE)
+    if exc.retry_after is not None:
         response["Retry-After"] = str(max(1, round(exc.retry_after)))
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="ProgRock"'

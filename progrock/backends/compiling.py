@@ -241,7 +241,8 @@ class _Compiler:
         return value
 
     def _tell(self, key: str, message: str) -> None:
-        self.problems.append(Problem(f"backends.{self.name}.{key}", message))
+        masked = Mask.of(self.secret.read).text(message)
+        self.problems.append(Problem(f"backends.{self.name}.{key}", masked))
 
     def _try(self, key: str, make: Callable[[], T]) -> T | None:
         try:

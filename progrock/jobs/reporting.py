@@ -6,6 +6,7 @@ costs one transaction for many, and few events.
 """
 
 import asyncio
+import contextvars
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -76,7 +77,10 @@ class Reports:
             loop = asyncio.get_running_loop()
             waiting = self._waiting[id_] = _Waiting(seen, 0, loop.create_future())
             if self._task is None:
-                self._task = loop.create_task(self._write())
+                # Not in the context of the first request, which ends before the writer does.
+                self._task = loop.create_task(self._write(), context=contextvars.Context())
+        elif report.number is not None and report.number <= waiting.number:
+            return waiting.written  # the same report once more
         else:
             waiting.observation = merged(waiting.observation, seen)
         waiting.number = max(waiting.number, report.number or 0)

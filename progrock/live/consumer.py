@@ -249,6 +249,8 @@ class ProgressConsumer(AsyncConsumer):
         who = self.who
         if who is None or not access.may_see(who, event.facts.owner):
             return
+        if who.only_job not in {None, event.job}:
+            return
         if event.job in self.positions:
             position = self.positions[event.job]
             if position is None:

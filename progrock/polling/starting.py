@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from progrock.backends import conversation, registry
+from progrock.backends import conversation, push, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError
@@ -115,6 +115,9 @@ def cancel(id_: UUID) -> None:
     """Ask the backend to stop a job that is to be cancelled, or that we gave up."""
     row = Job.objects.filter(id=id_, cancel_sent=None).first()
     if row is None:
+        return
+    if row.backend == push.NAME:  # the program is told by the answer to its next report
+        Job.objects.filter(id=id_, cancel_sent=None).update(cancel_sent=datetime.now(UTC))
         return
     if row.start_sent is None:  # the backend never heard of it
         error = JobError(code=JobErrorCode.CANCELLED, message="Cancelled before it was started.")
