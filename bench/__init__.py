@@ -1,6 +1,6 @@
 """Figures of ProgRock beside the plain design, both in one run (docs/performance.md).
 
-    python -m bench                     all of it, within eight minutes
+    python -m bench                     all of it, about eight minutes
     python -m bench polling fanout      some of it
     python -m bench --quick             the main figures in about a minute, with more noise
 
