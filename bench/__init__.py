@@ -2,7 +2,7 @@
 
     python -m bench                     all of it, about eight minutes
     python -m bench polling fanout      some of it
-    python -m bench --quick             the main figures in about a minute, with more noise
+    python -m bench --quick             the main figures in one to two minutes, noisier
 
     polling   polls a second and worker core: plain, ours, a bare aiohttp loop
     fanout    deliveries a second and web core: plain, ours

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "bench", nargs="*", metavar="BENCH", help=f"some of: {', '.join(BENCHES)}; without, all"
     )
-    parser.add_argument("--quick", action="store_true", help="the main figures, about a minute")
+    parser.add_argument("--quick", action="store_true", help="the main figures, one to two minutes")
     asked = parser.parse_args()
     if unknown := set(asked.bench) - BENCHES.keys():
         parser.error(f"there is no {', '.join(unknown)}; known: {', '.join(BENCHES)}")
