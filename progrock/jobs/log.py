@@ -131,7 +131,8 @@ def _apply(
         recorded.append(
             Recorded(job=step.job, accepted=step.accepted, shard=row.shard, due_at=due_at)
         )
-    rows.write([(stored[id_].job, new) for id_, new in changed.items()])
+    leases = {each.job: each.held.due_at for each in entries if each.held is not None}
+    rows.write([(stored[id_].job, new, leases.get(id_)) for id_, new in changed.items()])
     _append(events)
     return recorded
 

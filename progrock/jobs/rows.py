@@ -28,7 +28,10 @@ _BESIDE = ("params", "owner_id", "labels", "shard", "due_at")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A job as it was read: its value, and what goes with it. `due_at`: None for never."""
+    """A job as it was read: its value, and what goes with it.
+
+    `due_at` is None for never, and of a claimed job the end of its lease.
+    """
 
     job: JobValue
     params: dict[str, Any]
@@ -75,19 +78,24 @@ def _value(row: tuple[Any, ...]) -> JobValue:
 
 # --- writing ------------------------------------------------------------------------------------
 
-Changed = tuple[JobValue, Mapping[str, Any]]  # the value as read, and the columns that change
+# The value as read, the columns that change, and the end of its lease where it was claimed.
+Changed = tuple[JobValue, Mapping[str, Any], datetime | None]
 
 
 def write(changes: Sequence[Changed]) -> None:
     """Write the changed columns of jobs, each only if its row is as it was read.
 
-    The caller holds a transaction. Raises OvertakenError when a row has changed since.
+    A job whose next look was brought forward since it was claimed keeps that time. The caller
+    holds a transaction. Raises OvertakenError when a row has changed since.
     """
     groups: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
-    for job, new in sorted(changes, key=_by_id):  # one order for all: no deadlock
-        names = tuple(sorted(new))
+    for job, new, lease_ends in sorted(changes, key=_by_id):  # one order for all: no deadlock
+        names = tuple(sorted(new, key=_due_at_first))
         key = _stored_id(job.id)
         values = [converter(name)(new[name]) for name in names]
+        if names[0] == "due_at":
+            is_to_come = new["due_at"] is not None
+            values.insert(0, converter("due_at")(lease_ends if is_to_come else None))
         groups[names].append([*values, key, job.look, job.seq])
     with connection.cursor() as cursor:
         for names, rows in groups.items():
@@ -100,9 +108,19 @@ def _by_id(change: Changed) -> UUID:
     return change[0].id
 
 
+def _due_at_first(name: str) -> tuple[bool, str]:
+    return name != "due_at", name
+
+
+# A claim sets `due_at` to the lease's end; what is earlier came in the meantime (`claim.hasten`).
+_UNLESS_HASTENED = "due_at = CASE WHEN due_at < %s THEN due_at ELSE %s END"
+
+
 @cache
 def _update(names: tuple[str, ...]) -> str:
-    columns = ", ".join(f"{name} = %s" for name in names)  # none is a foreign key
+    columns = ", ".join(  # none is a foreign key
+        _UNLESS_HASTENED if name == "due_at" else f"{name} = %s" for name in names
+    )
     return f"UPDATE {Job._meta.db_table} SET {columns} WHERE id = %s AND look = %s AND seq = %s"
 
 

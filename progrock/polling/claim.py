@@ -120,4 +120,4 @@ def _claimed(found: Stored, lease_ends: datetime) -> Claim:
     if found.due_at is None:
         raise ValueError("a job that is never due cannot be claimed")
     job = replace(found.job, look=found.job.look + 1)
-    return Claim(replace(found, job=job), found.due_at, lease_ends)
+    return Claim(replace(found, job=job, due_at=lease_ends), found.due_at, lease_ends)

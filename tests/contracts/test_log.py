@@ -28,7 +28,7 @@ from progrock.jobs.rows import value_of as as_value
 from progrock.jobs.states import JobErrorCode, State
 from progrock.live.publishing import Facts, Published
 from progrock.models import Event, Job
-from progrock.polling.claim import Claim, claim_due
+from progrock.polling.claim import Claim, claim_due, hasten
 from tests.contracts.parts import (
     at_once,
     check_numbering,
@@ -333,6 +333,29 @@ def test_an_answer_on_what_was_claimed_counts_once() -> None:
     assert not recorded([entry, replace(entry, held=None)])[0].accepted
     assert row_of(job) == row
     check_numbering(job)
+
+
+@pytest.mark.parametrize("is_overtaken", [False, True], ids=["as claimed", "overtaken"])
+def test_a_look_brought_forward_since_the_claim_stays_so(is_overtaken: bool) -> None:
+    """What was answered before a hook came may be older than what the hook is about."""
+    job = running_job()
+    (claim,) = claimed()
+    if is_overtaken:
+        record(job.id, CancelRequested())
+    soon = now()
+    assert hasten(job.id, soon)
+    (outcome,) = recorded([answered(claim, progress=40.0)])
+    assert outcome.accepted
+    assert row_of(job)["due_at"] == soon
+    assert claimed()[0].job.progress == 40
+
+
+def test_a_job_that_ended_is_due_no_more_though_a_look_was_brought_forward() -> None:
+    job = running_job()
+    (claim,) = claimed()
+    assert hasten(job.id, now())
+    recorded([answered(claim, state=State.SUCCEEDED)])
+    assert row_of(job)["due_at"] is None
 
 
 def test_an_answer_and_a_cancel_at_once_lose_neither() -> None:

@@ -13,14 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
 
-from progrock.backends import registry
-from progrock.jobs import log
-from progrock.jobs.changes import Observation
-from progrock.jobs.states import State
-from progrock.polling.claim import claim_due, hasten
 from tests.conformance.connection import (
     DEADLINE_SECONDS,
     Connection,
@@ -30,7 +24,6 @@ from tests.conformance.connection import (
     opened,
 )
 from tests.conformance.stack import Stack, launch
-from tests.contracts.parts import now, row_of, running_job
 from tests.launcher_process import wait_until
 from tests.scripted_backend import Script, ScriptedBackend
 
@@ -764,29 +757,6 @@ def test_a_hook_brings_the_poll_of_no_other_job_forward(
 
 def progress_of(api: httpx.Client, job: str) -> float | None:
     return api.get(f"jobs/{job}").json()["progress"]
-
-
-def test_a_hook_that_comes_while_a_poll_is_under_way_is_not_lost(
-    transactional_db: None, redis_client: object, settings: Settings, tmp_path: Path
-) -> None:
-    """What was answered before the call may be older than what the call is about."""
-    settings.PROGROCK_BACKENDS = tmp_path / "backends.toml"
-    settings.PROGROCK_BACKENDS.write_text(
-        TOML.format(url="http://127.0.0.1:9", new=SECRET, old=OLD_SECRET)
-    )
-    registry.replace_all(None)
-    try:
-        job = running_job(backend="calls")
-        (claim,) = claim_due("calls", 0, registry.policy_of("calls"), now())
-        assert hasten(job.id, now())
-
-        seen = Observation(look=claim.job.look, state=State.RUNNING)
-        answer = log.Entry(job=job.id, change=seen, due=claim.due, held=claim.stored)
-        log.record([answer], registry.policy_of)
-
-        assert row_of(job)["due_at"] <= now()
-    finally:
-        registry.replace_all(None)
 
 
 def test_a_hook_never_says_itself_what_became_of_the_job(
