@@ -14,14 +14,15 @@ from progrock.backends import conversation, push, registry
 from progrock.backends.errors import BackendError
 from progrock.errors import RequestError
 from progrock.identity import Who
-from progrock.jobs import queries, services
+from progrock.jobs import queries, retrying, services
 from progrock.jobs.reporting import reports
 from progrock.jobs.rows import value_of
 from progrock.jobs.snapshot import snapshot
+from progrock.models import Job
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
-from progrock.protocol.messages import KEY_LENGTH, Filter, Report, StartRequest, Text
+from progrock.protocol.messages import KEY_LENGTH, Filter, Report, RetryRequest, StartRequest, Text
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
@@ -39,12 +40,32 @@ def start_job(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> HttpResponse:
     """202 with the snapshot; the backend is asked afterwards, what it says comes as events."""
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= KEY_LENGTH:
+    who = who_of(request)
+    return _started(services.start_job(who, body, _checked(idempotency_key)), who)
+
+
+@router.post("/{job}/retry", summary="Start an ended job once more")
+def retry_job(
+    request: HttpRequest,
+    job: str,
+    body: RetryRequest | None = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+) -> HttpResponse:
+    """202 with the snapshot of a new job, whose `retry_of` names the first one."""
+    who = who_of(request)
+    changed = body or RetryRequest()
+    return _started(retrying.retry_job(who, job, changed, _checked(idempotency_key)), who)
+
+
+def _checked(key: str | None) -> str | None:
+    if key is not None and not 1 <= len(key) <= KEY_LENGTH:
         raise RequestError(
             ErrorCode.BAD_MESSAGE, f"Idempotency-Key has 1 to {KEY_LENGTH} characters."
         )
-    who = who_of(request)
-    job = services.start_job(who, body, idempotency_key)
+    return key
+
+
+def _started(job: Job, who: Who) -> HttpResponse:
     answer = snapshot(job, who)
     if job.backend == push.NAME:
         answer["report_token"] = identity.report_token(job.id)

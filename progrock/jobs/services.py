@@ -29,11 +29,14 @@ KEY_KEPT = timedelta(hours=24)
 START_GRACE = timedelta(seconds=10)  # the sweeper starts what no task has taken up by then
 
 
-def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
+def start_job(
+    who: Who, request: StartRequest, key: str | None = None, *, retry_of: Job | None = None
+) -> Job:
     """Return the new job, or the one that the same `key` gave before.
 
-    The backend is asked later, by a task. Raises RequestError: unknown_backend, bad_params, or
-    conflict where the key was used for something else.
+    The backend is asked later, by a task. A retry belongs to whom the first job belongs. Raises
+    RequestError: unknown_backend, bad_params, or conflict where the key was used for something
+    else.
     """
     if who.only_job is not None:
         raise RequestError(ErrorCode.NOT_PERMITTED, "This token is good for one job alone.")
@@ -49,12 +52,12 @@ def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
         )
     if key is None:
         with transaction.atomic():
-            return _create(who, request, backend, params)
-    fingerprint = _fingerprint(backend.name, params)
+            return _create(who, request, backend, params, retry_of)
+    fingerprint = _fingerprint(backend.name, params, retry_of)
     try:
         with transaction.atomic():
             return _earlier(who, key, fingerprint) or _create(
-                who, request, backend, params, key=key, fingerprint=fingerprint
+                who, request, backend, params, retry_of, key=key, fingerprint=fingerprint
             )
     except IntegrityError:  # another request with this key got there first
         earlier = _earlier(who, key, fingerprint)
@@ -63,9 +66,10 @@ def start_job(who: Who, request: StartRequest, key: str | None = None) -> Job:
         return earlier
 
 
-def _fingerprint(backend: str, params: dict[str, object]) -> str:
+def _fingerprint(backend: str, params: dict[str, object], retry_of: Job | None) -> str:
     """Return what tells two starts apart: the order of the parameters does not count."""
-    text = json.dumps([backend, params], sort_keys=True)
+    which = [] if retry_of is None else [str(retry_of.id)]
+    text = json.dumps([backend, params, *which], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -90,6 +94,7 @@ def _create(
     request: StartRequest,
     backend: Offer,
     params: dict[str, object],
+    retry_of: Job | None,
     *,
     key: str | None = None,
     fingerprint: str = "",
@@ -100,7 +105,8 @@ def _create(
         id=id_,
         backend=backend.name,
         shard=id_.int % conf.shards(),
-        owner_id=who.user,
+        owner_id=who.user if retry_of is None else retry_of.owner_id,
+        retry_of=None if retry_of is None else retry_of.id,
         params=params,
         title=(request.title or "").strip() or backend.title[:200],
         labels=list(dict.fromkeys(request.labels)),

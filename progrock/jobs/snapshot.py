@@ -49,4 +49,6 @@ def snapshot(job: Job, who: Who, watchers: int | None = None) -> dict[str, Any]:
 def _can(job: Job, who: Who) -> list[str]:
     if not access.may_control(who, job.owner_id):
         return []
-    return ["cancel"] if not job.is_terminal and job.state != State.CANCELLING else []
+    if job.is_terminal:
+        return ["retry"]
+    return ["cancel"] if job.state != State.CANCELLING else []

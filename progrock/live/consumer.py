@@ -6,7 +6,9 @@ bounded outbox, so that frames keep their order and a slow reader delays nobody.
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
@@ -19,8 +21,9 @@ from progrock import conf, identity
 from progrock.backends import push
 from progrock.errors import RequestError, unknown_job
 from progrock.identity import Who
-from progrock.jobs import access, queries, services
+from progrock.jobs import access, queries, retrying, services
 from progrock.jobs.snapshot import snapshot
+from progrock.live import commands
 from progrock.live.hub import hub
 from progrock.live.outbox import Outbox
 from progrock.live.publishing import Published
@@ -34,6 +37,7 @@ logger = structlog.get_logger(__name__)
 AUTH_SECONDS = 10.0
 MAX_WATCHES = 100
 MAX_BAD_FRAMES = 10
+FEED_PAGE = 50  # jobs in the answer to a watch of the feed
 LIMITS = {
     "frame_bytes": codec.MAX_FRAME_BYTES,
     "watches": MAX_WATCHES,
@@ -131,21 +135,20 @@ class ProgressConsumer(AsyncConsumer):
             )
         match asked:
             case messages.Start():
-                await self._start(who, asked)
+                await self._start(who, asked.id, partial(services.start_job, who, asked, asked.key))
+            case messages.Retry():
+                retry = partial(retrying.retry_job, who, asked.job, asked, asked.key)
+                await self._start(who, asked.id, retry)
             case messages.Watch(feed="jobs"):
                 await self._watch_feed(who, asked)
             case messages.Watch():
                 await self._watch(who, asked)
             case messages.Unwatch():
                 self._unwatch(asked)
-            case messages.Cancel():
-                job = await database_sync_to_async(services.cancel_job)(who, asked.job)
-                self._reply(frames.ack(asked.id, str(job.id)))
-            case messages.ListJobs():
-                page, next_ = await self._page(who, asked.filter, asked.limit, asked.cursor)
-                self._reply(frames.jobs(asked.id, page, next_))
             case messages.Ping():
                 self._reply(frames.pong(asked.id))
+            case _:
+                self._reply(await database_sync_to_async(commands.answer)(who, asked))
 
     async def _auth(self, asked: messages.Auth) -> None:
         self.who = await database_sync_to_async(identity.by_token)(asked.token)
@@ -153,9 +156,9 @@ class ProgressConsumer(AsyncConsumer):
             self.auth_timer.cancel()
         self._reply(self._hello() | {"id": asked.id})
 
-    async def _start(self, who: Who, asked: messages.Start) -> None:
+    async def _start(self, who: Who, asked_id: str | None, begin: Callable[[], Job]) -> None:
         self._check_watches(None)
-        job = await database_sync_to_async(services.start_job)(who, asked, asked.key)
+        job = await database_sync_to_async(begin)()
         id_ = str(job.id)
         self.positions[id_] = None
         self.held[id_] = []
@@ -164,7 +167,7 @@ class ProgressConsumer(AsyncConsumer):
         made = await database_sync_to_async(snapshot)(job, who, hub().count(id_))
         since = await database_sync_to_async(queries.events_after)(id_, job.seq, conf.events_kept())
         token = identity.report_token(job.id) if job.backend == push.NAME else None
-        self._reply(frames.started(asked.id, made, token))
+        self._reply(frames.started(asked_id, made, token))
         for event in since:
             self._put(event.frame)
         present = since[-1].seq if since else job.seq
@@ -210,7 +213,9 @@ class ProgressConsumer(AsyncConsumer):
         queries.states_of(asked.filter)
         self.feed = asked.filter
         hub().watch_feed(self)
-        page, next_ = await self._page(who, asked.filter, 50, None)
+        page, next_ = await database_sync_to_async(commands.page_of_snapshots)(
+            who, asked.filter, FEED_PAGE, None
+        )
         self._reply(frames.watching_feed(asked.id, page, next_))
 
     def _unwatch(self, asked: messages.Unwatch) -> None:
@@ -236,11 +241,6 @@ class ProgressConsumer(AsyncConsumer):
                 ErrorCode.TOO_MANY_WATCHES,
                 f"One connection may follow {MAX_WATCHES} jobs; unwatch one, or watch the feed.",
             )
-
-    async def _page(
-        self, who: Who, wanted: messages.Filter, limit: int, cursor: str | None
-    ) -> tuple[list[Frame], str | None]:
-        return await database_sync_to_async(_page_of_snapshots)(who, wanted, limit, cursor)
 
     # --- a watcher, to the hub ---
 
@@ -338,13 +338,6 @@ def _missed(job: Job, after: int, seq: int) -> list[queries.StoredEvent] | None:
         if event.seq <= seq
     ]
     return events if len(events) == seq - after else None
-
-
-def _page_of_snapshots(
-    who: Who, wanted: messages.Filter, limit: int, cursor: str | None
-) -> tuple[list[Frame], str | None]:
-    page, next_ = queries.page_of_jobs(who, wanted, limit, cursor)
-    return [snapshot(job, who) for job in page], next_
 
 
 def _matches(wanted: messages.Filter, event: Published, who: Who) -> bool:

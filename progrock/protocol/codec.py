@@ -16,6 +16,7 @@ from progrock.protocol.messages import (
     ClientMessage,
     ListJobs,
     Ping,
+    Retry,
     Start,
     Unwatch,
     Watch,
@@ -28,6 +29,7 @@ _ACTIONS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(Watch),
     "unwatch": TypeAdapter(Unwatch),
     "cancel": TypeAdapter(Cancel),
+    "retry": TypeAdapter(Retry),
     "list": TypeAdapter(ListJobs),
     "ping": TypeAdapter(Ping),
 }

@@ -68,6 +68,17 @@ class StartRequest(BaseModel):
     labels: Labels = []
 
 
+class RetryRequest(BaseModel):
+    """A wish for an ended job once more; shared by the `retry` message and `POST jobs/ID/retry`.
+
+    `params` are those that shall differ from the first job's.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    params: Params = {}
+
+
 class ReportedError(BaseModel):
     """Why a program's job failed."""
 
@@ -170,6 +181,14 @@ class Cancel(Message):
     job: Text
 
 
+class Retry(Message, RetryRequest):
+    """Start an ended job once more, as a new job, and watch it. `key` is that of `start`."""
+
+    action: Literal["retry"]
+    job: Text
+    key: Annotated[Text, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
+
+
 class ListJobs(Message):
     """One page of the jobs that match, newest first."""
 
@@ -185,4 +204,4 @@ class Ping(Message):
     action: Literal["ping"]
 
 
-ClientMessage = Auth | Start | Watch | Unwatch | Cancel | ListJobs | Ping
+ClientMessage = Auth | Start | Watch | Unwatch | Cancel | Retry | ListJobs | Ping

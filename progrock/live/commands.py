@@ -1,0 +1,31 @@
+"""The commands of a connection that are asked, done and answered, and leave nothing behind.
+
+What a connection follows stands in `live.consumer`.
+"""
+
+from progrock.identity import Who
+from progrock.jobs import queries, services
+from progrock.jobs.snapshot import snapshot
+from progrock.protocol import frames, messages
+from progrock.protocol.frames import Frame
+
+Command = messages.Cancel | messages.ListJobs
+
+
+def answer(who: Who, asked: Command) -> Frame:
+    """Do what is asked and return the answering frame. Raises RequestError."""
+    match asked:
+        case messages.Cancel():
+            job = services.cancel_job(who, asked.job)
+            return frames.ack(asked.id, str(job.id))
+        case messages.ListJobs():
+            page, next_ = page_of_snapshots(who, asked.filter, asked.limit, asked.cursor)
+            return frames.jobs(asked.id, page, next_)
+
+
+def page_of_snapshots(
+    who: Who, wanted: messages.Filter, limit: int, cursor: str | None
+) -> tuple[list[Frame], str | None]:
+    """Return up to `limit` jobs as snapshots, and the cursor of the next page."""
+    page, next_ = queries.page_of_jobs(who, wanted, limit, cursor)
+    return [snapshot(job, who) for job in page], next_
