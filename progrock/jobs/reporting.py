@@ -142,10 +142,10 @@ def observation_of(report: Report) -> Observation:
 
 
 def merged(earlier: Observation, later: Observation) -> Observation:
-    """Return two reports as one: the later figures where there are some, all log lines."""
+    """Return two reports as one: what was told last of each field, and all log lines."""
     kept = {
         name: getattr(later, name) if getattr(later, name) is not None else getattr(earlier, name)
-        for name in ("unit", "message", "steps", "result", "error")
+        for name in ("total", "unit", "message", "steps", "result", "error")
     }
     has_figures = later.progress is not None or later.current is not None
     figures = later if has_figures else earlier
@@ -156,7 +156,6 @@ def merged(earlier: Observation, later: Observation) -> Observation:
         state=earlier.state if is_over or later.state is None else later.state,
         progress=figures.progress,
         current=figures.current,
-        total=figures.total,
         log=earlier.log + later.log,
     )
 

@@ -114,8 +114,23 @@ def _reported(job: JobValue, change: Reported, policy: PollPolicy, at: datetime)
     seen = change.observation
     if seen.state is None and job.state in {State.PENDING, State.QUEUED}:
         seen = replace(seen, state=State.RUNNING)
-    new, log = _observed(replace(job, moved_at=at), seen, policy, at)
-    return {"moved_at": at} | new, log
+    new, log = _observed(replace(job, moved_at=at), _completed(job, seen), policy, at)
+    first: Fields = {"moved_at": at}
+    if job.total is None and seen.total is not None:
+        first["total"] = _finite(seen.total)
+    if job.unit is None and seen.unit is not None:
+        first["unit"] = seen.unit
+    return first | new, log
+
+
+def _completed(job: JobValue, seen: Observation) -> Observation:
+    """Return a report with the figures that it leaves out, as they were told before."""
+    has_figures = seen.progress is not None or seen.current is not None or seen.steps is not None
+    return replace(
+        seen,
+        current=seen.current if has_figures else job.current,
+        total=job.total if seen.total is None else seen.total,
+    )
 
 
 def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: datetime) -> _Ruled:

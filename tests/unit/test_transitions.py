@@ -23,6 +23,7 @@ from progrock.jobs.changes import (
     StartFailed,
 )
 from progrock.jobs.policy import PollPolicy
+from progrock.jobs.reporting import merged
 from progrock.jobs.states import TERMINAL, Condition, JobErrorCode, State
 from progrock.jobs.transitions import Step, advance, created_event
 from progrock.jobs.values import Event, JobValue
@@ -54,6 +55,10 @@ def running(**values: Any) -> JobValue:
 
 def seen(job: JobValue, at: float = 1.0, **values: Any) -> Step:
     return advance(job, Observation(look=job.look, **values), POLICY, after(at))
+
+
+def reported(job: JobValue, at: float = 1.0, **values: Any) -> JobValue:
+    return advance(job, Reported(observation=Observation(look=0, **values)), POLICY, after(at)).job
 
 
 def failed(job: JobValue, at: float, message: str = "no answer") -> Step:
@@ -428,6 +433,39 @@ def test_a_stale_look_changes_nothing() -> None:
 def test_steps_of_any_weight_are_no_harm(weight: float) -> None:
     step = {"name": "a", "state": "running", "progress": 50.0, "weight": weight}
     assert seen(running(), steps=[step, step, step]).job.progress == pytest.approx(50)
+
+
+# --- reports -------------------------------------------------------------------------------------
+
+
+def test_what_a_report_leaves_out_stays_as_it_was_told() -> None:
+    job = reported(running(), current=10, total=200, unit="rows")
+    job = reported(job, current=50)
+    assert (job.current, job.total, job.unit, job.progress) == (50, 200, "rows", 25)
+    job = reported(job, message="on the way")
+    assert (job.current, job.total, job.unit, job.progress) == (50, 200, "rows", 25)
+    job = reported(job, total=100)
+    assert (job.current, job.total, job.progress) == (50, 100, 50)
+
+
+def test_a_count_holds_until_its_total_is_told() -> None:
+    job = reported(reported(running(), current=5), message="counting")
+    assert (job.current, job.progress) == (5, None)
+    assert reported(job, total=20).progress == 25
+
+
+def test_a_total_that_is_told_beside_a_bare_progress_holds() -> None:
+    job = reported(reported(running(), progress=10), total=200, unit="rows")
+    assert (job.progress, job.total, job.unit) == (10, 200, "rows")
+    assert reported(job, current=50).progress == 25
+
+
+def test_reports_that_are_written_as_one_leave_nothing_out() -> None:
+    told = [{"current": 0, "total": 200}, {"unit": "rows"}, {"current": 50}, {"total": 100}]
+    one = Observation(look=0)
+    for values in told:
+        one = merged(one, Observation(look=0, **values))
+    assert (one.current, one.total, one.unit) == (50, 100, "rows")
 
 
 # --- cancelling ----------------------------------------------------------------------------------
