@@ -7,6 +7,8 @@ cookies, and both read a bounded body within a bounded time.
 
 import asyncio
 import contextlib
+import http.client
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -159,10 +161,13 @@ def send_once(
             with session.send(
                 asked, allow_redirects=False, timeout=timeout_seconds, stream=True
             ) as reply:
+                content = _read_once(reply, max_bytes)
+                if sockets.is_over:  # a body without a length: its end was ours
+                    raise _slow(timeout_seconds)
                 return HttpReply(
                     status=reply.status_code,
                     headers={name.lower(): value for name, value in reply.headers.items()},
-                    content=_read_once(reply, max_bytes),
+                    content=content,
                     set_cookie=tuple(reply.raw.headers.getlist("Set-Cookie")),
                 )
         except (requests.RequestException, HTTPError, OSError) as exc:
@@ -214,6 +219,33 @@ def _deadline(seconds: float) -> Iterator[_Sockets]:
         timer.cancel()
 
 
+class _WholeHead(http.client.HTTPResponse):
+    """Refuses headers without their end, where the standard library takes what came."""
+
+    def begin(self) -> None:
+        whole, self.fp = self.fp, cast("Any", _HeadLines(self.fp))
+        try:
+            super().begin()
+        finally:
+            self.fp = whole
+
+
+class _HeadLines:
+    """The lines of an answer up to its body: one has to come for each that is asked for."""
+
+    def __init__(self, inner: io.BufferedIOBase) -> None:
+        self._inner = inner
+
+    def readline(self, limit: int) -> bytes:
+        line = self._inner.readline(limit)
+        if not line:
+            raise http.client.RemoteDisconnected("the connection ended before the headers did")
+        return line
+
+    def close(self) -> None:
+        self._inner.close()
+
+
 class _CheckedAdapter(HTTPAdapter):
     """Connects to checked addresses only, and tells `sockets` what it opened."""
 
@@ -227,6 +259,8 @@ class _CheckedAdapter(HTTPAdapter):
 
         def checked(connection: type[HTTPConnection]) -> type[HTTPConnection]:
             class Checked(connection):  # type: ignore[valid-type,misc]
+                response_class = _WholeHead
+
                 def _new_conn(self) -> socket.socket:
                     # Put back afterwards: it is also the name that TLS checks.
                     name = str(self.host)  # type: ignore[has-type]
