@@ -58,7 +58,8 @@ def _picture(job: Job, url: str) -> HttpResponse:
         )
         reply = send_once(request, backend.policy.timeout, MAX_PICTURE_BYTES)
     except BackendError as exc:
-        raise _unavailable(str(exc)) from exc
+        raise _unavailable(backend.mask.text(str(exc))) from exc
+    reply = backend.mask.reply(reply)
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if reply.status != 200 or kind not in PICTURES:
         raise _unavailable(f"the backend answers with HTTP {reply.status} and {kind or 'no type'}")

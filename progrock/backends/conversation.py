@@ -119,9 +119,12 @@ class _Line:
         return reply
 
     @property
+    def _is_shared(self) -> bool:
+        return self.backend.cookies == "backend"
+
+    @property
     def _jar(self) -> cookies.Jar:
-        is_shared = self.backend.cookies == "backend"
-        return self.backend.remembered.cookies if is_shared else self.job_cookies
+        return self.backend.remembered.cookies if self._is_shared else self.job_cookies
 
     def _dressed(self, request: HttpRequest) -> HttpRequest:
         headers = dict(request.headers)
@@ -136,8 +139,11 @@ class _Line:
     def _keep(self, request: HttpRequest, reply: HttpReply) -> None:
         if self.backend.cookies == "none" or not reply.set_cookie:
             return
-        jar = cookies.after_reply(self._jar, str(Origin.of(request.url)), reply.set_cookie)
-        if self.backend.cookies == "backend":
+        told = reply.set_cookie
+        if not self._is_shared:  # a job's jar is stored with it, where no secret may stand
+            told = tuple(each for each in told if self.backend.mask.text(each) == each)
+        jar = cookies.after_reply(self._jar, str(Origin.of(request.url)), told)
+        if self._is_shared:
             self.backend.remembered.cookies = jar
         else:
             self.job_cookies = jar
