@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -135,3 +136,8 @@ class Backend(Offer):
     policy: PollPolicy
     not_found_grace: float
     remembered: Remembered = field(default_factory=Remembered, compare=False)
+
+    @cached_property
+    def says_all_at_once(self) -> bool:
+        """Whether the same status reply again says nothing new: neither log lines nor a wait."""
+        return self.log is None and not {"log", "retry_after"} & set(self.poll_fields.names)

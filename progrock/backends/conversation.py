@@ -14,9 +14,18 @@ from typing import Any, TypeVar
 from progrock.backends import building, cookies, reading
 from progrock.backends.backend import Backend, Origin, RequestTemplate
 from progrock.backends.errors import BackendError, BadReply, Refused, Unreachable
-from progrock.backends.http import HttpReply, HttpRequest
+from progrock.backends.http import HttpReply, HttpRequest, Seen
 from progrock.backends.templates import Operations
-from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed, Started
+from progrock.backends.values import retry_after_of
+from progrock.jobs.changes import (
+    Change,
+    Ended,
+    JobError,
+    Observation,
+    PollFailed,
+    Started,
+    Unchanged,
+)
 from progrock.jobs.changes import StartFailed as NotStarted
 from progrock.jobs.states import JobErrorCode, State
 from progrock.jobs.values import JobValue
@@ -40,12 +49,14 @@ def poll(
     params: Mapping[str, Any],
     at: datetime,
     answered: HttpReply | None = None,
+    seen: Seen | None = None,
 ) -> Conversation[Change]:
     """Look at a job once: its status, what goes with it, at the end its outcome, and its log.
 
-    `answered` is the job's part of a batch, in place of a status request. Never raises.
+    `answered` is the job's part of a batch, in place of a status request; `seen` is what was said
+    when the job became what it is. Never raises.
     """
-    return _Talk(backend, job, params, at).poll(answered)
+    return _Talk(backend, job, params, at).poll(answered, seen)
 
 
 def batch(backend: Backend, operations: Sequence[str]) -> Conversation[dict[str, HttpReply]]:
@@ -107,7 +118,9 @@ class _Line:
             if answer is not None:
                 memory.challenge = answer
                 reply = yield from self._send(request)
-        return backend.mask.reply(replace(reply, url=request.url))
+        if reply.url != request.url:
+            reply = replace(reply, url=request.url)
+        return backend.mask.reply(reply)
 
     def _send(self, request: HttpRequest) -> Conversation[HttpReply]:
         try:
@@ -127,6 +140,8 @@ class _Line:
         return self.backend.remembered.cookies if self._is_shared else self.job_cookies
 
     def _dressed(self, request: HttpRequest) -> HttpRequest:
+        if self.backend.challenge_status is None and self.backend.cookies == "none":
+            return request
         headers = dict(request.headers)
         if self.backend.challenge_status is not None and self.backend.remembered.challenge:
             headers[self.backend.challenge_header] = self.backend.remembered.challenge
@@ -183,14 +198,23 @@ class _Talk:
             change = yield from self._begun(change, reply)
         return change
 
-    def poll(self, answered: HttpReply | None) -> Conversation[Change]:
+    def poll(self, answered: HttpReply | None, seen: Seen | None) -> Conversation[Change]:
         backend, job = self.backend, self.job
+        if seen is not None and seen.by is not backend:  # it was described anew
+            seen = None
+        request = None if seen is None else seen.request
         try:
             if answered is None:
-                context = building.context_of(job, self.params)
-                request = building.status_request(backend, context, job.status_url)
-                answered = yield from self.line.ask(request)
+                if request is None:
+                    context = building.context_of(job, self.params)
+                    request = building.status_request(backend, context, job.status_url)
+                answered = yield from self.line.ask(_unless_same(request, seen))
             also = yield from self._also(answered)
+            if seen is not None and _is_same(answered, seen):
+                return Unchanged(look=job.look, retry_after=retry_after_of(answered))
+            digest = reading.digest(backend, answered, also)
+            if seen is not None and digest == seen.digest:
+                return Unchanged(look=job.look, retry_after=retry_after_of(answered))
             change = self._read(answered, also)
             if not isinstance(change, Observation):
                 return change
@@ -198,7 +222,15 @@ class _Talk:
             change = yield from self._with_log(change)
         except BackendError as exc:
             return failed_look(job, exc)
-        return replace(change, cookies=self.line.job_cookies)
+        if backend.cookies == "job":
+            return replace(change, cookies=self.line.job_cookies)
+        if digest is not None and backend.says_all_at_once:
+            is_moved = change.status_url not in {None, job.status_url}
+            etag = None if backend.also is not None else answered.headers.get("etag")
+            change = replace(
+                change, seen=Seen(backend, None if is_moved else request, digest, etag)
+            )
+        return change
 
     # --- the parts of a start ---
 
@@ -310,6 +342,17 @@ class _Talk:
             if is_over:
                 break
         return replace(seen, log=(*seen.log, *lines), log_offset=job.log_offset)
+
+
+def _unless_same(request: HttpRequest, seen: Seen | None) -> HttpRequest:
+    """Return the request, for a reply only if it is another one (RFC 9110, 13.1.2)."""
+    if seen is None or seen.etag is None or request.method != "GET":
+        return request
+    return replace(request, headers={**request.headers, "If-None-Match": seen.etag})
+
+
+def _is_same(reply: HttpReply, seen: Seen) -> bool:
+    return reply.status == 304 and seen.etag is not None
 
 
 def _error(code: JobErrorCode, exc: BackendError) -> JobError:

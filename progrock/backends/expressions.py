@@ -59,6 +59,9 @@ class Fields:
             else:
                 self._paths[name] = path
         self._program = _program(self._texts) if self._texts else None
+        self.reads_headers = any(path[:1] == ("headers",) for path in self._paths.values()) or any(
+            map(_may_read_headers, self._texts.values())
+        )
 
     def read(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return {field: value or None}. Raises BadReply when the document is too deep for jq."""
@@ -99,6 +102,21 @@ def _plain_path(expression: str) -> tuple[str | int, ...] | None:
         parts.append(int(step[kind]) if kind == "index" else step[kind])
         position = step.end()
     return tuple(parts)
+
+
+_WHOLE = re.compile(
+    r"""headers
+    | \.(?![A-Za-z_"\d])             # . or .. or .[]
+    | \b(?:tojson|tostring|keys\w*|to_entries|map_values|paths|walk|input|recurse|values|length)\b
+    | @\w
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+def _may_read_headers(expression: str) -> bool:
+    """Whether an expression may look at more of the document than the body and the status."""
+    return _WHOLE.search(expression) is not None
 
 
 def _follow(path: tuple[str | int, ...], value: Any) -> Any:

@@ -55,6 +55,21 @@ class HttpReply:
         return {"status": self.status, "headers": headers, "body": self.body}
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a backend last said of a job, so that the same again need not be read.
+
+    `by` is the Backend that read it: another one may read it differently. `request` is the next
+    poll's; None where it is to be built anew. `digest` is of all that was read of the reply, `etag`
+    its entity tag.
+    """
+
+    by: object
+    request: HttpRequest | None
+    digest: int
+    etag: str | None
+
+
 def _sound(text: str) -> str:
     """Return a header without the surrogates by which aiohttp keeps stray bytes (PEP 383)."""
     if text.isascii():

@@ -151,6 +151,25 @@ def _by_code(
     return replace(seen, state=state)
 
 
+def digest(backend: Backend, reply: HttpReply, also: HttpReply | None) -> int | None:
+    """Return a number that is the same for replies that say the same of a job.
+
+    None where even the same reply may say something new: it has failed, is not yet known there,
+    sets a cookie, or tells how long to wait.
+    """
+    if not 200 <= reply.status < 300 or reply.set_cookie:
+        return None
+    both = (reply,) if also is None else (reply, also)
+    return hash(tuple(_said(backend, each) for each in both))
+
+
+def _said(backend: Backend, reply: HttpReply) -> tuple[object, ...]:
+    if not backend.poll_fields.reads_headers:
+        return reply.status, reply.url, reply.content
+    headers = ((name, value) for name, value in reply.headers.items() if name != "date")
+    return reply.status, reply.url, reply.content, *headers
+
+
 def read_lookup(
     backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply
 ) -> Any:

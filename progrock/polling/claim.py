@@ -6,7 +6,7 @@ fall due again by themselves; when it is merely late, its look number is old and
 
 import os
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from progrock.jobs import rows
+from progrock.jobs import recall, rows
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.rows import Stored
 from progrock.jobs.values import JobValue
@@ -56,17 +56,18 @@ def lease_of(policy: PollPolicy, jobs: int) -> timedelta:
 
 def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> list[Claim]:
     """Return the jobs of a lane that are due, those that wait longest first, now leased."""
-    due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
+    is_due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
     with transaction.atomic():
-        jobs = Job.objects.filter(due).order_by("due_at")
+        jobs = Job.objects.filter(is_due).order_by("due_at")
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
-        found = rows.read(jobs[: batch_size(policy)])
-        lease_ends = now + lease_of(policy, len(found))
-        Job.objects.filter(id__in=[each.job.id for each in found]).update(
+        due = rows.read_due(jobs[: batch_size(policy)])
+        stored = recall.find(due)
+        lease_ends = now + lease_of(policy, len(due))
+        Job.objects.filter(id__in=[each.id for each in due]).update(
             look=F("look") + 1, due_at=lease_ends, claimed_by=worker_name()
         )
-    return [_claimed(each, lease_ends) for each in found]
+    return [_claimed(stored[each.id], each.due_at, lease_ends) for each in due]
 
 
 def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:
@@ -88,7 +89,7 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
         if not found:
             return None
         Job.objects.filter(id=id_).update(look=F("look") + 1, start_sent=now, due_at=lease_ends)
-    return _claimed(found[0], lease_ends)
+    return _claimed(found[0], found[0].due_at or now, lease_ends)
 
 
 def hasten(id_: UUID, at: datetime) -> bool:
@@ -116,8 +117,6 @@ def name_worker(name: str) -> None:
 _worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
 
 
-def _claimed(found: Stored, lease_ends: datetime) -> Claim:
-    if found.due_at is None:
-        raise ValueError("a job that is never due cannot be claimed")
-    job = replace(found.job, look=found.job.look + 1)
-    return Claim(replace(found, job=job, due_at=lease_ends), found.due_at, lease_ends)
+def _claimed(found: Stored, due: datetime, lease_ends: datetime) -> Claim:
+    job = found.job.evolve({"look": found.job.look + 1})
+    return Claim(found.after(job, found.seen, lease_ends), due, lease_ends)

@@ -8,6 +8,7 @@ process's background loop.
 import asyncio
 import contextlib
 import queue
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -24,6 +25,7 @@ from progrock.backends.transports import Poller
 from progrock.jobs import dispatch, log, transitions
 from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
 from progrock.jobs.states import JobErrorCode, State
+from progrock.live import publishing
 from progrock.polling import lanes
 from progrock.polling.claim import Claim, claim_due
 from progrock.polling.limits import Limiter, limiter_of
@@ -32,6 +34,8 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 MOST_UNKNOWN_WORDS = 100
 CLOSE_SECONDS = 2.0
+GATHER_SECONDS = 0.02  # in which answers share a transaction
+PUBLISH_SECONDS = 0.5  # that the next batch waits for what was told of the last
 SLOW_SECONDS = 0.25  # without any answer: then the lane is armed before all have come
 Answered = tuple[Claim, Change]
 
@@ -73,9 +77,10 @@ def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
     background_loop.submit(_poll_all(backend, claims, answers))
     waiting, is_slow = len(claims), False
     while waiting and datetime.now(UTC) < claims[0].lease_ends:
-        batch = _next_batch(answers)
+        batch = _next_batch(answers, waiting)
         waiting -= len(batch)
         recorded = record(batch)
+        publishing.settle(PUBLISH_SECONDS)
         if is_slow:
             lanes.arm_all(recorded, datetime.now(UTC))
         elif not batch:
@@ -97,12 +102,14 @@ def record(batch: Sequence[Answered]) -> list[log.Recorded]:
     return recorded
 
 
-def _next_batch(answers: "queue.SimpleQueue[Answered]") -> list[Answered]:
-    """Wait a moment for an answer, then take all that have come; empty when none came."""
+def _next_batch(answers: "queue.SimpleQueue[Answered]", expected: int) -> list[Answered]:
+    """Wait a moment for an answer, and a moment more for others to come with it; then take all."""
     try:
         batch = [answers.get(timeout=SLOW_SECONDS)]
     except queue.Empty:
         return []
+    if len(batch) + answers.qsize() < expected:
+        time.sleep(GATHER_SECONDS)
     while True:
         try:
             batch.append(answers.get_nowait())
@@ -117,19 +124,25 @@ async def _poll_all(
 
     async with asyncio.TaskGroup() as group:
         if backend.batch is None:
-            for claim in claims:
-                group.create_task(_look(backend, claim, limiter, answers))
+            todo = iter(claims)
+            for _ in range(min(len(claims), backend.policy.in_flight)):
+                group.create_task(_look_in_turn(backend, todo, limiter, answers))
         else:
             for group_of in _groups(claims, backend.batch.size):
                 group.create_task(_look_at_many(backend, group_of, limiter, answers))
 
 
-async def _look(
-    backend: Backend, claim: Claim, limiter: Limiter, answers: "queue.SimpleQueue[Answered]"
+async def _look_in_turn(
+    backend: Backend,
+    claims: Iterator[Claim],
+    limiter: Limiter,
+    answers: "queue.SimpleQueue[Answered]",
 ) -> None:
-    """Answer with what one look at a job gives; never raises."""
-    talk = conversation.poll(backend, claim.job, claim.params, datetime.now(UTC))
-    answers.put((claim, await _change(backend, claim, talk, limiter)))
+    """Answer with what a look at each job gives, one after the other; never raises."""
+    for claim in claims:
+        seen = claim.stored.seen
+        talk = conversation.poll(backend, claim.job, claim.params, datetime.now(UTC), seen=seen)
+        answers.put((claim, await _change(backend, claim, talk, limiter)))
 
 
 async def _look_at_many(
