@@ -10,7 +10,7 @@ from ninja.parser import Parser
 from redis import RedisError
 
 from progrock import __version__
-from progrock.api import backends, hooks, jobs, problems, results
+from progrock.api import backends, edits, hooks, problems, results
 from progrock.api.guard import admit
 from progrock.errors import RequestError
 from progrock.protocol.codec import decode_json, describe
@@ -35,7 +35,7 @@ api = NinjaAPI(
     docs_url=None,
     openapi_url=None,
 )
-api.add_router("/jobs", jobs.router)
+api.add_router("/jobs", edits.router)  # that of jobs: one address, several methods
 api.add_router("/jobs", results.router)
 api.add_router("/backends", backends.router)
 api.add_router("/hooks", hooks.router)

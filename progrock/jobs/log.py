@@ -9,7 +9,7 @@ publication is no loss: watchers find the gap here.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -62,6 +62,15 @@ class Recorded:
     due_at: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remark:
+    """What a person adds to a job in whatever state: an event with `more`, and changed columns."""
+
+    type: str
+    more: dict[str, Any]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
 def create(job: Job) -> None:
     """Write a new job with its event 1. The caller holds the transaction."""
     job.save(force_insert=True)
@@ -92,6 +101,28 @@ def record(
         if outcome.accepted and outcome.job.state.is_terminal:
             _log_the_end(outcome.job)
     return recorded
+
+
+def remark(id_: UUID, make: Callable[[Job], Remark]) -> Job:
+    """Write what a person adds to a job, also after its end, and return its row.
+
+    `make` gets the row as it is now and held; what it raises leaves everything as it was.
+    """
+    at = datetime.now(UTC)
+    with transaction.atomic():
+        held = Job.objects.select_related("owner").select_for_update(of=("self",))
+        row = held.get(id=id_)
+        said = make(row)
+        value, labels = rows.value_of(row), row.labels
+        for name, new in said.columns.items():
+            setattr(row, name, new)
+        row.seq, row.updated = value.seq + 1, at
+        row.save(update_fields=["seq", "updated", *said.columns])
+        # A feed of a label that goes with this event is told that it went.
+        labels = tuple(dict.fromkeys([*labels, *row.labels]))
+        stored = Stored(value, row.params, row.owner_id, labels, row.shard, row.due_at)
+        _append([(stored, transitions.remark_event(value, said.type, said.more, at))])
+    return row
 
 
 def _record_held(

@@ -50,5 +50,5 @@ def _can(job: Job, who: Who) -> list[str]:
     if not access.may_control(who, job.owner_id):
         return []
     if job.is_terminal:
-        return ["retry"]
-    return ["cancel"] if job.state != State.CANCELLING else []
+        return ["retry", "edit"]
+    return ["edit"] if job.state == State.CANCELLING else ["cancel", "edit"]

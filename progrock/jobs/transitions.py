@@ -67,6 +67,12 @@ def created_event(job: JobValue) -> Event:
     )
 
 
+def remark_event(job: JobValue, kind: str, more: dict[str, Any], at: datetime) -> Event:
+    """Return the next event of a job to which a person adds something: its state stays."""
+    seq = job.seq + 1
+    return Event(job=job.id, seq=seq, at=at, type=kind, frame=_frame(job, seq, kind, at) | more)
+
+
 # --- one rule for each kind of change; each gives what it changes, and log lines ---------------
 
 _Ruled = tuple[Fields, tuple[str, ...]]

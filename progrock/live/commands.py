@@ -4,20 +4,24 @@ What a connection follows stands in `live.consumer`.
 """
 
 from progrock.identity import Who
-from progrock.jobs import queries, services
+from progrock.jobs import editing, queries, services
 from progrock.jobs.snapshot import snapshot
 from progrock.protocol import frames, messages
 from progrock.protocol.frames import Frame
 
-Command = messages.Cancel | messages.ListJobs
+Command = messages.Cancel | messages.Edit | messages.ListJobs
 
 
-def answer(who: Who, asked: Command) -> Frame:
-    """Do what is asked and return the answering frame. Raises RequestError."""
+def answer(who: Who, connection: str, asked: Command) -> Frame:
+    """Do what is asked on a connection and return the answering frame. Raises RequestError."""
     match asked:
         case messages.Cancel():
             job = services.cancel_job(who, asked.job)
             return frames.ack(asked.id, str(job.id))
+        case messages.Edit():
+            versions = None if asked.version is None else {asked.version}
+            job = editing.edit_job(who, asked.job, asked.set, versions, connection)
+            return frames.ack(asked.id, str(job.id), version=job.version)
         case messages.ListJobs():
             page, next_ = page_of_snapshots(who, asked.filter, asked.limit, asked.cursor)
             return frames.jobs(asked.id, page, next_)

@@ -148,7 +148,8 @@ class ProgressConsumer(AsyncConsumer):
             case messages.Ping():
                 self._reply(frames.pong(asked.id))
             case _:
-                self._reply(await database_sync_to_async(commands.answer)(who, asked))
+                answer = database_sync_to_async(commands.answer)
+                self._reply(await answer(who, self.connection, asked))
 
     async def _auth(self, asked: messages.Auth) -> None:
         self.who = await database_sync_to_async(identity.by_token)(asked.token)

@@ -19,6 +19,7 @@ from channels.layers import get_channel_layer
 
 from progrock import conf
 from progrock.jobs import queries
+from progrock.jobs.states import TERMINAL
 from progrock.live.publishing import Facts, Published, group_of, unpack
 from progrock.protocol.codec import decode_json
 
@@ -169,7 +170,7 @@ class Hub:
                 logger.exception("a watcher failed and is left out", job=event.job)
                 self.leave(watcher)
                 watcher.fail()
-        if event.type == "complete":
+        if event.facts.state in TERMINAL:
             self._drop_unwatched(event.job, topic, is_over=True)
 
     def _drop_unwatched(self, job: str, topic: Topic, *, is_over: bool = False) -> None:
@@ -274,11 +275,16 @@ def began_at(job: str) -> float:
 
 
 def _published(job: str, event: queries.StoredEvent, topic: Topic) -> Published:
+    """Return an event of the log as it was published, and bring the topic's facts up to it."""
+    frame = decode_json(event.frame)
+    before = topic.facts.labels
+    labels = tuple(frame["set"].get("labels", before)) if event.type == "edited" else before
+    topic.facts = replace(topic.facts, state=frame["state"], labels=labels)
     return Published(
         job=job,
         seq=event.seq,
         type=event.type,
         frame=event.frame,
-        facts=replace(topic.facts, state=decode_json(event.frame)["state"]),
+        facts=replace(topic.facts, labels=tuple(dict.fromkeys(before + labels))),
         shard=topic.shard,
     )

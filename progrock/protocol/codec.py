@@ -14,6 +14,7 @@ from progrock.protocol.messages import (
     Auth,
     Cancel,
     ClientMessage,
+    Edit,
     ListJobs,
     Ping,
     Retry,
@@ -30,6 +31,7 @@ _ACTIONS: dict[str, TypeAdapter[Any]] = {
     "unwatch": TypeAdapter(Unwatch),
     "cancel": TypeAdapter(Cancel),
     "retry": TypeAdapter(Retry),
+    "edit": TypeAdapter(Edit),
     "list": TypeAdapter(ListJobs),
     "ping": TypeAdapter(Ping),
 }

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 TITLE_LENGTH = 200
+NOTE_LENGTH = 10_000
 LABEL_LENGTH = 60
 LABELS = 20
 KEY_LENGTH = 255
@@ -38,6 +39,21 @@ Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
 Labels = Annotated[list[Label], Field(max_length=LABELS)]
 Params = Annotated[dict[str, Any], AfterValidator(_storable)]
 Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
+def _spoken(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _each_once(labels: list[str]) -> list[str]:
+    return list(dict.fromkeys(labels))
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)  # what is left out stays as it is
 
 
 def as_job_id(text: str) -> UUID | None:
@@ -77,6 +93,30 @@ class RetryRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     params: Params = {}
+
+
+class JobEdit(BaseModel):
+    """What people write to a job: the `set` of `edit`, and the body of `PATCH jobs/ID`.
+
+    What is left out stays as it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Annotated[
+        Text,
+        Field(max_length=TITLE_LENGTH, json_schema_extra=_no_default),
+        AfterValidator(_spoken),
+    ] = ""
+    note: Annotated[Text, Field(max_length=NOTE_LENGTH, json_schema_extra=_no_default)] = ""
+    labels: Annotated[Labels, Field(json_schema_extra=_no_default), AfterValidator(_each_once)] = []
+    pinned: Annotated[bool, Field(strict=True, json_schema_extra=_no_default)] = False
+
+    @model_validator(mode="after")
+    def _something(self) -> "JobEdit":
+        if not self.model_fields_set:
+            raise ValueError("name at least one of title, note, labels and pinned")
+        return self
 
 
 class ReportedError(BaseModel):
@@ -189,6 +229,15 @@ class Retry(Message, RetryRequest):
     key: Annotated[Text, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
 
 
+class Edit(Message):
+    """Edit what people write to a job. Without `version`, whatever it is now."""
+
+    action: Literal["edit"]
+    job: Text
+    set: JobEdit
+    version: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
 class ListJobs(Message):
     """One page of the jobs that match, newest first."""
 
@@ -204,4 +253,4 @@ class Ping(Message):
     action: Literal["ping"]
 
 
-ClientMessage = Auth | Start | Watch | Unwatch | Cancel | Retry | ListJobs | Ping
+ClientMessage = Auth | Start | Watch | Unwatch | Cancel | Retry | Edit | ListJobs | Ping

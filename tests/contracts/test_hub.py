@@ -9,6 +9,8 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ from channels.layers import get_channel_layer
 from pytest_django.fixtures import Settings
 
 from progrock.backends import registry
-from progrock.jobs import log, queries
+from progrock.identity import ANONYMOUS
+from progrock.jobs import editing, log, queries
 from progrock.jobs.changes import Observation
 from progrock.jobs.log import Entry
 from progrock.jobs.states import State
@@ -26,6 +29,7 @@ from progrock.live import hub as hub_module
 from progrock.live.hub import Hub
 from progrock.live.publishing import MESSAGE_TYPE, Facts, Published, _packed, group_of
 from progrock.models import Job
+from progrock.protocol.messages import JobEdit
 from tests.contracts.parts import DEADLINE_SECONDS, new_job, running_job
 
 pytestmark = pytest.mark.usefixtures("real_parts")
@@ -412,6 +416,36 @@ async def test_jobs_that_ended_are_not_kept_for_a_feed(hub: Hub) -> None:
     hub.leave(watcher)
     assert not hub._topics
     assert not hub._feeds
+
+
+@pytest.mark.usefixtures("published")
+async def test_an_edit_after_the_end_reaches_the_feed_once_and_keeps_nothing(hub: Hub) -> None:
+    watcher = follow_feed(hub)
+    job, events = await lived(3, is_over=True)
+    for event in events:
+        hub.take(event)
+    edit = database_sync_to_async(partial(editing.edit_job, ANONYMOUS, str(job.id)))
+    await edit(JobEdit(note="after the end"))
+    edited = (await database_sync_to_async(published_of)(job))[-1]
+    for _ in range(2):
+        hub.take(edited)
+    await hub.reconcile()
+    await quiet(hub)
+    assert watcher.seqs(job) == [1, 2, 3, 4]
+    assert not hub._topics
+
+
+@pytest.mark.usefixtures("published")
+async def test_the_labels_of_an_edit_that_was_not_told_come_from_the_log(hub: Hub) -> None:
+    job, _ = await lived(3, labels=["old"])
+    watcher = Collector()
+    hub.watch(watcher, str(job.id), 3, replace(FACTS, labels=("old",)), job.shard)
+    edit = database_sync_to_async(partial(editing.edit_job, ANONYMOUS, str(job.id)))
+    await edit(JobEdit(labels=["new"]))
+    await database_sync_to_async(grow)(job, 1)
+    await hub.reconcile()
+    await quiet(hub)
+    assert [event.facts.labels for event in watcher.events] == [("old", "new"), ("new",)]
 
 
 @pytest.mark.usefixtures("published")
