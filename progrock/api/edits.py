@@ -13,6 +13,8 @@ from progrock.jobs.snapshot import snapshot
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import JobEdit
 
+__all__ = ["edit_job", "router"]  # one address takes its methods from one router
+
 
 @router.patch("/{job}", summary="Edit title, note, labels and pin")
 def edit_job(

@@ -35,7 +35,7 @@ api = NinjaAPI(
     docs_url=None,
     openapi_url=None,
 )
-api.add_router("/jobs", edits.router)  # that of jobs: one address, several methods
+api.add_router("/jobs", edits.router)  # that of jobs, with PATCH
 api.add_router("/jobs", results.router)
 api.add_router("/backends", backends.router)
 api.add_router("/hooks", hooks.router)
