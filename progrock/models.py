@@ -109,6 +109,23 @@ class Event(models.Model):
         return f"{self.job_id} {self.seq} {self.type}"
 
 
+class Comment(models.Model):
+    """What somebody said to a job. Of one job the ids rise in the order of the events."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="comments", db_index=False)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="comments"
+    )
+    text = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="comment_order")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.pk}"
+
+
 class Lane(models.Model):
     """The tick of one shard of a backend: at most one is armed, the one numbered `tick`."""
 

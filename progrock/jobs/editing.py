@@ -5,6 +5,7 @@ the refusal tells the present values. An edit is an event like any other, also a
 """
 
 from collections.abc import Container
+from datetime import datetime
 from typing import Any
 
 from progrock.errors import RequestError
@@ -37,7 +38,7 @@ def edit_job(
         raise RequestError(ErrorCode.NOT_PERMITTED, "You may watch this job, not edit it.")
     new = edit.model_dump(exclude_unset=True)
 
-    def remark_on(row: Job) -> Remark:
+    def remark_on(row: Job, at: datetime) -> Remark:
         if versions is not None and row.version not in versions:
             raise _conflict(row)
         version = row.version + 1

@@ -103,16 +103,17 @@ def record(
     return recorded
 
 
-def remark(id_: UUID, make: Callable[[Job], Remark]) -> Job:
+def remark(id_: UUID, make: Callable[[Job, datetime], Remark]) -> Job:
     """Write what a person adds to a job, also after its end, and return its row.
 
-    `make` gets the row as it is now and held; what it raises leaves everything as it was.
+    `make` gets the row as it is now and held, and the time of the event; what it raises leaves
+    everything as it was.
     """
-    at = datetime.now(UTC)
     with transaction.atomic():
         held = Job.objects.select_related("owner").select_for_update(of=("self",))
         row = held.get(id=id_)
-        said = make(row)
+        at = datetime.now(UTC)
+        said = make(row, at)
         value, labels = rows.value_of(row), row.labels
         for name, new in said.columns.items():
             setattr(row, name, new)

@@ -49,6 +49,9 @@ def snapshot(job: Job, who: Who, watchers: int | None = None) -> dict[str, Any]:
 def _can(job: Job, who: Who) -> list[str]:
     if not access.may_control(who, job.owner_id):
         return []
+    now: list[str] = []
     if job.is_terminal:
-        return ["retry", "edit"]
-    return ["edit"] if job.state == State.CANCELLING else ["cancel", "edit"]
+        now = ["retry"]
+    elif job.state != State.CANCELLING:
+        now = ["cancel"]
+    return [*now, "edit", "comment"]

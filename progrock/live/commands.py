@@ -4,12 +4,12 @@ What a connection follows stands in `live.consumer`.
 """
 
 from progrock.identity import Who
-from progrock.jobs import editing, queries, services
+from progrock.jobs import commenting, editing, queries, services
 from progrock.jobs.snapshot import snapshot
 from progrock.protocol import frames, messages
 from progrock.protocol.frames import Frame
 
-Command = messages.Cancel | messages.Edit | messages.ListJobs
+Command = messages.Cancel | messages.Edit | messages.Comment | messages.ListJobs
 
 
 def answer(who: Who, connection: str, asked: Command) -> Frame:
@@ -22,6 +22,9 @@ def answer(who: Who, connection: str, asked: Command) -> Frame:
             versions = None if asked.version is None else {asked.version}
             job = editing.edit_job(who, asked.job, asked.set, versions, connection)
             return frames.ack(asked.id, str(job.id), version=job.version)
+        case messages.Comment():
+            said = commenting.comment_on(who, asked.job, asked.text)
+            return frames.ack(asked.id, str(said.job_id), comment=commenting.told(said))
         case messages.ListJobs():
             page, next_ = page_of_snapshots(who, asked.filter, asked.limit, asked.cursor)
             return frames.jobs(asked.id, page, next_)

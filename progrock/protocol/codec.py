@@ -14,6 +14,7 @@ from progrock.protocol.messages import (
     Auth,
     Cancel,
     ClientMessage,
+    Comment,
     Edit,
     ListJobs,
     Ping,
@@ -32,6 +33,7 @@ _ACTIONS: dict[str, TypeAdapter[Any]] = {
     "cancel": TypeAdapter(Cancel),
     "retry": TypeAdapter(Retry),
     "edit": TypeAdapter(Edit),
+    "comment": TypeAdapter(Comment),
     "list": TypeAdapter(ListJobs),
     "ping": TypeAdapter(Ping),
 }

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 TITLE_LENGTH = 200
 NOTE_LENGTH = 10_000
+COMMENT_LENGTH = 4_000
 LABEL_LENGTH = 60
 LABELS = 20
 KEY_LENGTH = 255
@@ -117,6 +118,14 @@ class JobEdit(BaseModel):
         if not self.model_fields_set:
             raise ValueError("name at least one of title, note, labels and pinned")
         return self
+
+
+class CommentRequest(BaseModel):
+    """What somebody says to a job; shared by the `comment` message and `POST jobs/ID/comments`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    text: Annotated[Text, Field(min_length=1, max_length=COMMENT_LENGTH)]
 
 
 class ReportedError(BaseModel):
@@ -238,6 +247,13 @@ class Edit(Message):
     version: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
+class Comment(Message, CommentRequest):
+    """Say something to a job and all who watch it."""
+
+    action: Literal["comment"]
+    job: Text
+
+
 class ListJobs(Message):
     """One page of the jobs that match, newest first."""
 
@@ -253,4 +269,4 @@ class Ping(Message):
     action: Literal["ping"]
 
 
-ClientMessage = Auth | Start | Watch | Unwatch | Cancel | Retry | Edit | ListJobs | Ping
+ClientMessage = Auth | Start | Watch | Unwatch | Cancel | Retry | Edit | Comment | ListJobs | Ping

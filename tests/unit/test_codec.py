@@ -22,10 +22,21 @@ from progrock.protocol.messages import (
 )
 
 JOB = "0199a6f0-7c1e-7d3a-9b1f-2f0d2d6b8a11"
-ACTIONS = ["auth", "start", "watch", "unwatch", "cancel", "retry", "edit", "list", "ping"]
+ACTIONS = [
+    "auth",
+    "start",
+    "watch",
+    "unwatch",
+    "cancel",
+    "retry",
+    "edit",
+    "comment",
+    "list",
+    "ping",
+]
 FIELDS = (
     "id token backend params title labels key job after feed filter limit cursor state label mine "
-    "set version note pinned"
+    "set version note pinned text"
 ).split()
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)  # lone surrogates and NUL too
 JSON = st.recursive(
