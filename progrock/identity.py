@@ -4,15 +4,16 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest
 
-from progrock import conf
+from progrock import conf, sharing
 from progrock.errors import RequestError
 from progrock.models import Token
 from progrock.protocol.codes import ErrorCode
@@ -28,12 +29,19 @@ class Who:
     user: int | None
     name: str | None
     is_staff: bool = False
-    only_job: str | None = None  # the bearer of a report token: this job and no other
+    only_job: str | None = None  # the bearer of a report or share token: this job and no other
+    is_reader: bool = False  # of a share token: may watch, and do nothing
+    expires: datetime | None = None
 
     @property
     def is_anonymous(self) -> bool:
         """Whether nobody in particular."""
         return self.user is None
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the time of a share token is over."""
+        return self.expires is not None and datetime.now(UTC) >= self.expires
 
     @property
     def scope(self) -> str:
@@ -62,6 +70,8 @@ def by_token(token: str) -> Who:
     """Return whose token it is. Raises RequestError(not_authenticated)."""
     if token.startswith(REPORT_PREFIX):
         return _by_report_token(token.removeprefix(REPORT_PREFIX))
+    if token.startswith(sharing.PREFIX):
+        return _by_share_token(token)
     found = (
         Token.objects.select_related("user")
         .filter(digest=_digest(token), user__is_active=True)
@@ -80,6 +90,23 @@ def _by_report_token(signed: str) -> Who:
     return Who(None, None, only_job=job)
 
 
+def _by_share_token(token: str) -> Who:
+    share = sharing.read(token)
+    if share is None:
+        raise RequestError(ErrorCode.NOT_AUTHENTICATED, "This share link is not valid.")
+    who = Who(None, None, only_job=share.job, is_reader=True, expires=share.expires)
+    if who.is_expired:
+        raise expired()
+    return who
+
+
+def expired() -> RequestError:
+    """Return the error for a share token whose time is over."""
+    return RequestError(
+        ErrorCode.NOT_AUTHENTICATED, "This share link has expired; ask for another one."
+    )
+
+
 def _report_signer() -> Signer:
     return Signer(salt="progrock.report")
 
@@ -94,10 +121,12 @@ def of_user(user: Any) -> Who:
 def of_request(request: HttpRequest) -> Who:
     """Return who sends an HTTP request. Raises RequestError(not_authenticated).
 
-    A Bearer header comes first and must be right; then the session; then, where the deployment
-    allows it, nobody in particular.
+    A Bearer header comes first and must be right; then, of those who ask for events, a share token
+    in the address; then the session; then, where the deployment allows it, nobody in particular.
     """
     token = bearer_of(request.headers.get("Authorization", ""))
+    if token is None and request.path.endswith("/events"):
+        token = share_token_in(request.META.get("QUERY_STRING", ""))
     if token is not None:
         return by_token(token)
     who = of_user(request.user)
@@ -114,6 +143,16 @@ def bearer_of(authorization: str) -> str | None:
     """Return the token of an Authorization header; None where it holds no Bearer token."""
     scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def share_token_in(query: str) -> str | None:
+    """Return the share token that stands as `token` in the query part of an address, or None.
+
+    An EventSource of a browser can send no header. Other tokens are good for more than to watch
+    one job, and must not stand in the logs of servers.
+    """
+    token = parse_qs(query).get("token", [""])[-1]
+    return token if token.startswith(sharing.PREFIX) else None
 
 
 def is_own_origin(origin: str, host: str, scheme: str) -> bool:

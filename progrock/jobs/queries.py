@@ -41,8 +41,10 @@ def page_of_jobs(
 ) -> tuple[list[Job], str | None]:
     """Return up to `limit` jobs, newest first, and the cursor of the next page or None.
 
-    Raises RequestError(bad_message) for a cursor or state that cannot be.
+    Raises RequestError: not_permitted for the bearer of a share token, bad_message for a cursor or
+    state that cannot be.
     """
+    require_lists(who)
     jobs = matching(access.visible_to(who), who, wanted)
     if search:
         jobs = jobs.filter(Q(title__icontains=search) | Q(message__icontains=search))
@@ -53,6 +55,12 @@ def page_of_jobs(
     more = len(page) > limit
     page = page[:limit]
     return page, _cursor(page[-1]) if more else None
+
+
+def require_lists(who: Who) -> None:
+    """Raise RequestError(not_permitted) where a visitor may ask for no lists."""
+    if not access.may_list(who):
+        raise RequestError(ErrorCode.NOT_PERMITTED, "This link is good for one job alone.")
 
 
 def matching(jobs: QuerySet[Job], who: Who, wanted: Filter) -> QuerySet[Job]:

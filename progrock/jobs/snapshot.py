@@ -54,4 +54,4 @@ def _can(job: Job, who: Who) -> list[str]:
         now = ["retry"]
     elif job.state != State.CANCELLING:
         now = ["cancel"]
-    return [*now, "edit", "comment"]
+    return [*now, "edit", "comment", "share"]

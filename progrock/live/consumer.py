@@ -211,6 +211,7 @@ class ProgressConsumer(AsyncConsumer):
             self.deliver(event)
 
     async def _watch_feed(self, who: Who, asked: messages.Watch) -> None:
+        queries.require_lists(who)
         queries.states_of(asked.filter)
         self.feed = asked.filter
         hub().watch_feed(self)
@@ -248,9 +249,7 @@ class ProgressConsumer(AsyncConsumer):
     def deliver(self, event: Published) -> None:
         """Take an event from the hub: put it into the outbox, once and in order."""
         who = self.who
-        if who is None or not access.may_see(who, event.facts.owner):
-            return
-        if who.only_job not in {None, event.job}:
+        if who is None or not access.may_follow(who, event.job, event.facts.owner):
             return
         if event.job in self.positions:
             position = self.positions[event.job]

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 TITLE_LENGTH = 200
 NOTE_LENGTH = 10_000
 COMMENT_LENGTH = 4_000
+SHARE_SECONDS = 7 * 86_400
+MIN_SHARE_SECONDS = 60
+MAX_SHARE_SECONDS = 30 * 86_400
 LABEL_LENGTH = 60
 LABELS = 20
 KEY_LENGTH = 255
@@ -126,6 +129,16 @@ class CommentRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     text: Annotated[Text, Field(min_length=1, max_length=COMMENT_LENGTH)]
+
+
+class ShareRequest(BaseModel):
+    """A wish for a link to one job: `POST jobs/ID/share`. `expires_in` is in seconds."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    expires_in: Annotated[int, Field(strict=True, ge=MIN_SHARE_SECONDS, le=MAX_SHARE_SECONDS)] = (
+        SHARE_SECONDS
+    )
 
 
 class ReportedError(BaseModel):
