@@ -8,7 +8,6 @@ is the requests and the sending of publications; the latter is then measured alo
 """
 
 import asyncio
-import gc
 import sys
 import threading
 import time
@@ -88,7 +87,7 @@ def main() -> None:
     count, file = int(sys.argv[1]), Path(sys.argv[2])
     django.setup()
     import config  # noqa: F401, PLC0415 - the Celery application
-    from progrock import background_loop  # noqa: PLC0415
+    from progrock import background_loop, collector  # noqa: PLC0415
     from progrock.live import publishing  # noqa: PLC0415
     from progrock.models import Job, Lane  # noqa: PLC0415
     from progrock.polling import lanes, tick  # noqa: PLC0415
@@ -114,7 +113,7 @@ def main() -> None:
         for path in paths:
             ledger.wrap(part, path)
     whole[:] = 0.0, 0.0
-    gc.collect()
+    collector.settle()
     looks = sum(run_once() for _ in range(count))
 
     micros = {part: 1e6 * ledger.seconds[part] / looks for part in PARTS}

@@ -17,11 +17,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 @worker_ready.connect
 def begin_work(sender: Any, **_: object) -> None:
     """Take up what this worker's predecessor left, and changed backends on SIGHUP."""
-    from progrock.polling.sweeping import take_over  # noqa: PLC0415 - needs Django
+    from progrock import collector  # noqa: PLC0415 - needs Django
+    from progrock.polling.sweeping import take_over  # noqa: PLC0415
     from progrock.signals import reload_on_hangup  # noqa: PLC0415
 
     reload_on_hangup()
     take_over(sender.hostname)
+    collector.settle()
 
 
 @worker_shutdown.connect

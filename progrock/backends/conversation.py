@@ -223,13 +223,12 @@ class _Talk:
         except BackendError as exc:
             return failed_look(job, exc)
         if backend.cookies == "job":
-            return replace(change, cookies=self.line.job_cookies)
+            return change.evolve({"cookies": self.line.job_cookies})
         if digest is not None and backend.says_all_at_once:
             is_moved = change.status_url not in {None, job.status_url}
             etag = None if backend.also is not None else answered.headers.get("etag")
-            change = replace(
-                change, seen=Seen(backend, None if is_moved else request, digest, etag)
-            )
+            seen = Seen(backend, None if is_moved else request, digest, etag)
+            change = change.evolve({"seen": seen})
         return change
 
     # --- the parts of a start ---

@@ -51,11 +51,14 @@ class Fields:
     def __init__(self, expressions: Mapping[str, str]) -> None:
         self.names = tuple(expressions)
         self._paths = {}
+        self._of_body = {}  # those with one key below the body: most
         self._texts = {}
         for name, text in expressions.items():
             path = _plain_path(text)
             if path is None:
                 self._texts[name] = text
+            elif len(path) == 2 and path[0] == "body" and isinstance(path[1], str):
+                self._of_body[name] = path[1]
             else:
                 self._paths[name] = path
         self._program = _program(self._texts) if self._texts else None
@@ -65,7 +68,12 @@ class Fields:
 
     def read(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return {field: value or None}. Raises BadReply when the document is too deep for jq."""
-        found = {name: _follow(path, document) for name, path in self._paths.items()}
+        body = document.get("body")
+        if type(body) is not dict:
+            body = {}
+        found = {name: body.get(key) for name, key in self._of_body.items()}
+        for name, path in self._paths.items():
+            found[name] = _follow(path, document)
         if self._program is not None:
             found |= self._read_by_jq(_as_text(document))
         return found
@@ -120,10 +128,11 @@ def _may_read_headers(expression: str) -> bool:
 
 
 def _follow(path: tuple[str | int, ...], value: Any) -> Any:
+    """Return what a path leads to in JSON, which is dictionaries and lists and no kin of theirs."""
     for part in path:
-        if isinstance(part, str) and isinstance(value, Mapping):
+        if type(value) is dict and type(part) is str:
             value = value.get(part)
-        elif isinstance(part, int) and isinstance(value, list) and part < len(value):
+        elif type(value) is list and type(part) is int and part < len(value):
             value = value[part]
         else:
             return None

@@ -3,7 +3,7 @@
 Replies are hostile input: numbers are bounded, texts are cut, nothing is trusted to have a type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -240,27 +240,37 @@ def _observation(
     reply: HttpReply,
     retry_after: float | None,
 ) -> Observation:
-    told = as_number(found.get("retry_after"))
-    status_url = found.get("status_url")
+    told: dict[str, Any] = {"look": job.look}
+    for name, value in found.items():
+        if value is not None and name in _READERS:
+            told[name] = _READERS[name](value)
     state, unknown = _state(backend, found.get("state"))
-    return Observation(
-        look=job.look,
-        state=state,
-        unknown_word=unknown,
-        progress=as_number(found.get("progress")),
-        current=as_number(found.get("current")),
-        total=as_number(found.get("total")),
-        unit=as_text(found.get("unit"), 60),
-        message=as_text(found.get("message")),
-        steps=_steps(backend, found.get("steps")),
-        result=cleaned(found.get("result")),
-        error=as_text(found.get("error")),
-        log=tuple(_lines(found.get("log"))),
-        status_url=building.checked(backend, status_url, reply.url)
-        if isinstance(status_url, str) and status_url.strip()
-        else None,
-        retry_after=retry_after if told is None else told,
-    )
+    if state is not None:
+        told["state"] = state
+    if unknown is not None:
+        told["unknown_word"] = unknown
+    if "steps" in told:
+        told["steps"] = _named(backend, told["steps"])
+    status_url = found.get("status_url")
+    if isinstance(status_url, str) and status_url.strip():
+        told["status_url"] = building.checked(backend, status_url, reply.url)
+    if told.get("retry_after") is None:
+        told["retry_after"] = retry_after
+    return Observation.of(told)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "progress": as_number,
+    "current": as_number,
+    "total": as_number,
+    "retry_after": as_number,
+    "unit": lambda value: as_text(value, 60),
+    "message": as_text,
+    "error": as_text,
+    "result": cleaned,
+    "steps": as_steps,
+    "log": lambda value: tuple(_lines(value)),
+}
 
 
 def _ends(observation: Observation) -> bool:
@@ -274,7 +284,7 @@ def _state(backend: Backend, word: Any) -> tuple[State | None, str | None]:
     """
     if word is None:
         return None, None
-    text = as_scalar(word)
+    text = word if type(word) is str and word in backend.states else as_scalar(word)
     if text in backend.states:
         return backend.states[text], None
     try:
@@ -283,9 +293,8 @@ def _state(backend: Backend, word: Any) -> tuple[State | None, str | None]:
         return State.RUNNING, text[:200]
 
 
-def _steps(backend: Backend, value: Any) -> list[dict[str, Any]] | None:
+def _named(backend: Backend, steps: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Return steps whose state is one of ours where `states` knows its word."""
-    steps = as_steps(value)
     for step in steps or ():
         ours = backend.states.get(step["state"])
         if ours is not None:

@@ -16,6 +16,8 @@ MAX_WEIGHT = 1e9
 
 
 def as_number(value: Any) -> float | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -36,6 +38,8 @@ def as_scalar(value: Any) -> str:
 
 def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
     """Return a text for a person, cut at `length`; of an error object its message."""
+    if value is None:
+        return None
     value = cleaned(value)
     if isinstance(value, Mapping):
         value = value.get("message") or value.get("code") or value

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from progrock.backends.http import Seen
+from progrock.jobs.evolving import Evolving
 from progrock.jobs.states import JobErrorCode, State
 
 
@@ -24,8 +25,8 @@ class JobError:
         return {"code": self.code.value, "message": self.message}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
+@dataclass(frozen=True, kw_only=True)
+class Observation(Evolving):
     """One reply of the backend, read. None means: nothing said.
 
     progress is 0 to 100; current and total are in `unit`; retry_after is in seconds.

@@ -83,10 +83,10 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
     new: Fields = {"log_lines": job.log_lines + len(log)} if log else {}
     if job.failures:
         new |= {"failures": 0, "failing_since": None}
+    told = seen.__dict__  # of a reply's many fields few are told
     for name in ("log_offset", "cookies", "status_url", "steps"):
-        value = getattr(seen, name)
-        if value is not None:
-            new[name] = value
+        if told.get(name) is not None:
+            new[name] = told[name]
     if seen.message is not None:
         new["message"] = seen.message[:MESSAGE_LENGTH]
     if seen.gone:
@@ -321,7 +321,11 @@ _SHOWN = ("progress", "current", "total", "unit", "message", "steps")  # by a `p
 
 
 def _differs(job: JobValue, new: Fields, names: Iterable[str]) -> bool:
-    return any(name in new and new[name] != getattr(job, name) for name in names)
+    before = job.__dict__
+    for name in names:  # noqa: SIM110 - a generator here is a fifth of a transition
+        if name in new and new[name] != before[name]:
+            return True
+    return False
 
 
 def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) -> Step:
@@ -343,7 +347,8 @@ def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) ->
     for seq, (kind, more) in enumerate(types, start=job.seq + 1):
         # A log line that comes with the end is told while the job still runs.
         shown = job if kind == "log" and is_end else after
-        frame = _frame(shown, seq, kind, at) | more
+        frame = _frame(shown, seq, kind, at)
+        frame |= more
         events.append(Event(job=job.id, seq=seq, at=at, type=kind, frame=frame))
     return Step(after, tuple(events), accepted=True, changed=bool(types), fields=new)
 
@@ -352,7 +357,7 @@ def _frame(job: JobValue, seq: int, kind: str, at: datetime) -> dict[str, Any]:
     """Return an event frame: whole in itself, so that any one is enough to draw the bar."""
     frame: dict[str, Any] = {
         "type": kind,
-        "job": str(job.id),
+        "job": job.text,
         "seq": seq,
         "at": timestamp(at),
         "state": job.state.value,

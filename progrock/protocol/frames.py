@@ -1,6 +1,7 @@
 """What the server sends: functions that give frames as JSON objects (PROTOCOL section 2.3)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from progrock.errors import RequestError
@@ -9,6 +10,7 @@ PROTOCOL = "progrock.v1"
 Frame = dict[str, Any]
 
 
+@lru_cache(maxsize=64)
 def timestamp(at: datetime | None) -> str | None:
     """Return a time as RFC 3339, UTC, milliseconds; None stays None."""
     if at is None:
