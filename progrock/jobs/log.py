@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -39,8 +39,7 @@ _INSERT_EVENT = (
 Policies = Callable[[str, Mapping[str, Any]], PollPolicy]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One change to one job.
 
     `due` is when the look that brought it was due; `held` is the job as it was claimed.
@@ -52,8 +51,7 @@ class Entry:
     held: Stored | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What became of an entry. `due_at` is when the job falls due next; None: never."""
 
     job: JobValue
@@ -163,12 +161,15 @@ def _apply(
             present[entry.job] = step.job
             events += [(row, event) for event in step.events]
             if entry.held is not None:
-                looked_at.append(row.after(step.job, _seen(row, entry.change), due_at))
+                job = step.job
+                if new.get("interval", job.interval) != job.interval:
+                    job = job.evolve({"interval": new["interval"]})
+                looked_at.append(row.after(job, _seen(row, entry.change), due_at))
         recorded.append(
             Recorded(job=step.job, accepted=step.accepted, shard=row.shard, due_at=due_at)
         )
     leases = {each.job: each.held.due_at for each in entries if each.held is not None}
-    rows.write([(stored[id_].job, new, leases.get(id_)) for id_, new in changed.items()])
+    rows.write([(stored[id_].job, new, leases.get(id_)) for id_, new in changed.items() if new])
     _append(events)
     if looked_at:
         transaction.on_commit(lambda: recall.keep(looked_at))
@@ -210,13 +211,13 @@ def _append(events: Sequence[tuple[Stored, EventValue]]) -> None:
     inserted, batch = [], []
     for row, event in events:
         text = encode(event.frame)
-        job = event.job.hex if is_sqlite else event.job
+        job = row.job.hex if is_sqlite else event.job
         at = rows.sqlite_time(event.at) if is_sqlite else event.at
         inserted.append((job, event.seq, event.type, at, text))
         facts = Facts(row.owner, row.job.backend, row.labels, event.frame["state"])
         batch.append(
             Published(
-                job=str(event.job),
+                job=event.frame["job"],
                 seq=event.seq,
                 type=event.type,
                 frame=text,

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -28,8 +28,7 @@ _BESIDE = ("params", "owner_id", "labels", "shard", "due_at")
 _ALL = (*_VALUE, *_BESIDE)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A job as it was read: its value, and what goes with it.
 
     `due_at` is None for never, and of a claimed job the end of its lease. `seen` is what the
@@ -49,8 +48,7 @@ class Stored:
         return Stored(job, self.params, self.owner, self.labels, self.shard, due_at, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A job that is due: which one, since when, and the two numbers that its state goes by."""
 
     id: UUID
@@ -158,6 +156,7 @@ def write(changes: Sequence[Changed]) -> None:
     holds a transaction. Raises OvertakenError when a row has changed since.
     """
     vendor = connection.vendor
+    is_sqlite = vendor == "sqlite"
     groups: dict[frozenset[str], list[list[Any]]] = defaultdict(list)
     for job, new, lease_ends in sorted(changes, key=_by_id):  # one order for all: no deadlock
         names = frozenset(new)
@@ -168,7 +167,7 @@ def write(changes: Sequence[Changed]) -> None:
         ]
         if plan.moves_due:
             values.insert(0, _time(vendor, lease_ends if new["due_at"] else None))
-        values += (stored_id(job.id), job.look, job.seq)
+        values += (job.hex if is_sqlite else job.id, job.look, job.seq)
         groups[names].append(values)
     with connection.cursor() as cursor:
         for names, rows in groups.items():
@@ -211,11 +210,6 @@ def _plan(names: frozenset[str], vendor: str) -> _Plan:
     )
 
 
-def stored_id(id_: UUID) -> Any:
-    """Return a job's id in the form in which the database's driver takes and gives it."""
-    return id_ if connection.vendor == "postgresql" else id_.hex
-
-
 def _converter(name: str, vendor: str) -> Callable[[Any], Any] | None:
     field = Job._meta.get_field(name)
     if isinstance(field, models.JSONField):
@@ -231,6 +225,7 @@ def _as_json(value: Any) -> str | None:
     return None if value is None else encode(value)
 
 
+@lru_cache(maxsize=256)
 def sqlite_time(value: datetime | None) -> str | None:
     """Return a time as Django keeps it in SQLite: UTC, without a zone."""
     if value is None:

@@ -6,9 +6,9 @@ does not go down, 100 comes with success only, one `complete`, and nothing after
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from progrock.jobs import eta
 from progrock.jobs.changes import (
@@ -35,15 +35,14 @@ Fields = dict[str, Any]  # of a JobValue, by name
 LOG_LINES = 1_000  # of a job that are kept here; the rest stays at the backend
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The outcome of one change. `accepted` is False for a stale or impossible one."""
 
     job: JobValue
     events: tuple[Event, ...]
     accepted: bool
     changed: bool = False  # something to tell
-    fields: Fields = field(default_factory=dict)  # what of the job is new
+    fields: Fields = {}  # what of the job is new
 
 
 def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> Step:
@@ -96,7 +95,7 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
         new |= _entered(job, seen.state, seen, at)
     if new.get("state", job.state).is_terminal:
         return new, log
-    if log or _differs(job, new, (*_SHOWN, "state")):
+    if log or _differs(job, new, _MOVES):
         new["moved_at"] = at
     new["condition"] = _condition(new.get("moved_at", job.moved_at), policy, at)
     return new, log
@@ -318,6 +317,8 @@ def _estimated(pace: dict[str, Any], at: datetime) -> Fields:
 # --- events -------------------------------------------------------------------------------------
 
 _SHOWN = ("progress", "current", "total", "unit", "message", "steps")  # by a `progress` event
+_SHOWN_SET = frozenset(_SHOWN)
+_MOVES = (*_SHOWN, "state")
 
 
 def _differs(job: JobValue, new: Fields, names: Iterable[str]) -> bool:
@@ -329,16 +330,19 @@ def _differs(job: JobValue, new: Fields, names: Iterable[str]) -> bool:
 
 
 def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) -> Step:
+    before = job.__dict__
+    new = {name: value for name, value in new.items() if value != before[name]}
     types: list[tuple[str, dict[str, Any]]] = []
     is_end = new.get("state", job.state).is_terminal
     if log:
         types.append(("log", {"lines": list(log)}))
     if is_end:
-        error = new["error"].as_json() if new["error"] else None
+        failure = new.get("error")
+        error = failure.as_json() if failure else None
         types.append(("complete", {"result": new.get("result"), "error": error}))
-    elif _differs(job, new, ("state", "condition")):
+    elif "state" in new or "condition" in new:
         types.append(("state", {}))
-    elif _differs(job, new, _SHOWN):
+    elif not _SHOWN_SET.isdisjoint(new):
         types.append(("progress", {}))
     if types:
         new |= {"seq": job.seq + len(types), "updated": at}

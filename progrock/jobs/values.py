@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from progrock.jobs.changes import JobError
@@ -59,9 +59,13 @@ class JobValue(Evolving):
         """The id as text."""
         return str(self.id)
 
+    @cached_property
+    def hex(self) -> str:
+        """The id as 32 digits, as SQLite keeps it."""
+        return self.id.hex
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+
+class Event(NamedTuple):
     """One numbered change. `frame` is the whole event frame of PROTOCOL section 2.4."""
 
     job: UUID

@@ -9,7 +9,6 @@ every few seconds the hub compares what it has told with what the log holds.
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -279,12 +278,12 @@ def _published(job: str, event: queries.StoredEvent, topic: Topic) -> Published:
     frame = decode_json(event.frame)
     before = topic.facts.labels
     labels = tuple(frame["set"].get("labels", before)) if event.type == "edited" else before
-    topic.facts = replace(topic.facts, state=frame["state"], labels=labels)
+    topic.facts = topic.facts._replace(state=frame["state"], labels=labels)
     return Published(
         job=job,
         seq=event.seq,
         type=event.type,
         frame=event.frame,
-        facts=replace(topic.facts, labels=tuple(dict.fromkeys(before + labels))),
+        facts=topic.facts._replace(labels=tuple(dict.fromkeys(before + labels))),
         shard=topic.shard,
     )

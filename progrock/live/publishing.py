@@ -9,8 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from channels.layers import get_channel_layer
@@ -23,8 +22,7 @@ _of_this_thread = threading.local()
 MESSAGE_TYPE = "progrock.events"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What decides who may see an event, and which filters it matches."""
 
     owner: int | None
@@ -33,8 +31,7 @@ class Facts:
     state: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """One event on its way: `frame` is the JSON text that watchers get as it is."""
 
     job: str

@@ -6,9 +6,8 @@ fall due again by themselves; when it is merely late, its look number is old and
 
 import os
 import socket
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -24,8 +23,7 @@ MARGIN = timedelta(seconds=5)
 LARGEST = 5_000  # jobs in one claim
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A job held for one look, until the lease ends. `job.look` is the number of this look."""
 
     stored: Stored

@@ -1,7 +1,6 @@
 """The log: one writer, events without holes, published exactly when committed (DESIGN 4)."""
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -265,7 +264,7 @@ def test_what_was_claimed_is_written_as_what_is_read_again() -> None:
     claims = {claim.job.id: claim for claim in claimed()}
     at = now()
     held, read = answered(claims[one.id], **told), answered(claims[other.id], **told)
-    read = replace(read, held=None, due=held.due)
+    read = read._replace(held=None, due=held.due)
     log.record([held], registry.policy_of, at)
     log.record([read], registry.policy_of, at)
     own = {"id", "created", "started", "moved_at", "start_sent"}
@@ -330,7 +329,7 @@ def test_an_answer_on_what_was_claimed_counts_once() -> None:
     recorded([entry])
     row = row_of(job)
     assert not recorded([entry])[0].accepted
-    assert not recorded([entry, replace(entry, held=None)])[0].accepted
+    assert not recorded([entry, entry._replace(held=None)])[0].accepted
     assert row_of(job) == row
     check_numbering(job)
 

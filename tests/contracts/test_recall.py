@@ -59,6 +59,9 @@ def test_a_job_that_was_just_written_is_claimed_without_being_read(
 def test_what_is_remembered_is_what_the_row_holds() -> None:
     running_job(params={"width": 7}, labels=["a"])
     looked_at(progress=40, current=4, total=10, unit="rows", steps=[], message="so far")
+    for _ in range(2):  # the interval grows each time
+        claim = claimed()
+        answered(claim, Unchanged(look=claim.job.look))
     claim = claimed()
     held, found = claim.stored, read_anew(claim)
     assert held.job == found.job

@@ -153,7 +153,7 @@ class Trial:
             chance=NO_CHANCE,
         )
         self._due, self._is_start_open = due or at, False
-        self._take(change, replace(step, job=replace(step.job, interval=interval)))
+        self._take(change, step._replace(job=step.job.evolve({"interval": interval})))
         if isinstance(change, Ended) and self.backend.cancel and self.job.started:
             self._cancel_due = self._due  # we gave it up; the backend should too
 
