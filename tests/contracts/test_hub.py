@@ -9,7 +9,6 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -439,7 +438,7 @@ async def test_an_edit_after_the_end_reaches_the_feed_once_and_keeps_nothing(hub
 async def test_the_labels_of_an_edit_that_was_not_told_come_from_the_log(hub: Hub) -> None:
     job, _ = await lived(3, labels=["old"])
     watcher = Collector()
-    hub.watch(watcher, str(job.id), 3, replace(FACTS, labels=("old",)), job.shard)
+    hub.watch(watcher, str(job.id), 3, FACTS._replace(labels=("old",)), job.shard)
     edit = database_sync_to_async(partial(editing.edit_job, ANONYMOUS, str(job.id)))
     await edit(JobEdit(labels=["new"]))
     await database_sync_to_async(grow)(job, 1)
