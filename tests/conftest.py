@@ -26,6 +26,23 @@ hypothesis.settings.register_profile(  # pytest --hypothesis-profile=thorough
 hypothesis.settings.load_profile("tests")
 
 START_SECONDS = 30.0
+TOGETHER = ("tests/hostile",)  # rooms whose modules share processes: one worker runs them all
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have each room of TOGETHER tested by one worker, so that its processes start once."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - only where it is used
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    class ByRoom(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((room for room in TOGETHER if file.startswith(f"{room}/")), file)
+
+    return ByRoom(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -84,9 +84,14 @@ class Mask:
 
 
 def _forms_of(secret: str) -> set[str]:
-    """Return a secret as it is, and as JSON, addresses and Base64 may write it."""
+    """Return a secret as it is, and as JSON, addresses, Base64 and a wrong charset may write it."""
     raw = secret.encode()
-    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms = {
+        secret,
+        raw.decode("latin-1"),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
     for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
         forms |= {quoted, _HEX.sub(lambda found: found[0].lower(), quoted)}
     for coded in (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()):
