@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +23,18 @@ TOKEN_PREFIX = "prk_"  # noqa: S105 - names a token in leaks and logs; not one i
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """By what somebody with an account got in: a token or a session. It may be taken away later.
+
+    `password` changes with the user's password, and is never that itself.
+    """
+
+    token: int | None = None
+    session: str | None = field(default=None, repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Who:
     """A visitor. `user` is the account's id, or None for an anonymous one who may come in."""
 
@@ -32,6 +44,7 @@ class Who:
     only_job: str | None = None  # the bearer of a report or share token: this job and no other
     is_reader: bool = False  # of a share token: may watch, and do nothing
     expires: datetime | None = None
+    proof: Proof | None = None
 
     @property
     def is_anonymous(self) -> bool:
@@ -79,7 +92,7 @@ def by_token(token: str) -> Who:
     )
     if found is None:
         raise RequestError(ErrorCode.NOT_AUTHENTICATED, "This token is not valid (any longer).")
-    return of_user(found.user)
+    return of_user(found.user, Proof(token=found.pk))
 
 
 def _by_report_token(signed: str) -> Who:
@@ -111,11 +124,18 @@ def _report_signer() -> Signer:
     return Signer(salt="progrock.report")
 
 
-def of_user(user: Any) -> Who:
+def of_user(user: Any, proof: Proof | None = None) -> Who:
     """Return the visitor that a Django user is."""
     if isinstance(user, AnonymousUser) or not user.is_active:
         return ANONYMOUS
-    return Who(user.pk, user.get_username(), bool(user.is_staff))
+    return Who(user.pk, user.get_username(), bool(user.is_staff), proof=proof)
+
+
+def of_session(user: Any, session: str | None) -> Who:
+    """Return the visitor that a user is who is logged in by the session of this key."""
+    if isinstance(user, AnonymousUser):
+        return ANONYMOUS
+    return of_user(user, Proof(session=session, password=user.get_session_auth_hash()))
 
 
 def of_request(request: HttpRequest) -> Who:
@@ -129,7 +149,7 @@ def of_request(request: HttpRequest) -> Who:
         token = share_token_in(request.META.get("QUERY_STRING", ""))
     if token is not None:
         return by_token(token)
-    who = of_user(request.user)
+    who = of_session(request.user, request.session.session_key)
     if who.is_anonymous and not conf.anonymous_allowed():
         raise RequestError(
             ErrorCode.NOT_AUTHENTICATED,

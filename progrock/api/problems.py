@@ -1,7 +1,6 @@
-"""Errors as problem documents (RFC 9457), with the codes of the protocol."""
+"""Problem documents as HTTP answers."""
 
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -9,34 +8,19 @@ from django.http import HttpRequest, HttpResponse
 from progrock.errors import RequestError
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
+from progrock.protocol.problems import CHALLENGE, MEDIA_TYPE, document
 
 logger = structlog.get_logger(__name__)
-CONTENT_TYPE = "application/problem+json"
 
 
 def response_to(exc: RequestError, status: int | None = None) -> HttpResponse:
     """Return the answer to a refused request; `status` overrides that of the code."""
     status = status or exc.code.status
-    problem: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": exc.code.value,
-        "detail": exc.message,
-        "message": exc.message,
-        "retryable": exc.code.is_retryable,
-    }
-    if exc.details is not None:
-        problem["details"] = exc.details
-    if exc.job is not None:
-        problem["job"] = exc.job
-    if exc.retry_after is not None:
-        problem["retry_after"] = exc.retry_after
-    response = HttpResponse(encode(problem), status=status, content_type=CONTENT_TYPE)
+    response = HttpResponse(encode(document(exc, status)), status=status, content_type=MEDIA_TYPE)
     if exc.retry_after is not None:
         response["Retry-After"] = str(max(1, round(exc.retry_after)))
     if status == HTTPStatus.UNAUTHORIZED:
-        response["WWW-Authenticate"] = 'Bearer realm="ProgRock"'
+        response["WWW-Authenticate"] = CHALLENGE
     return response
 
 

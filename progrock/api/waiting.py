@@ -4,17 +4,20 @@ import asyncio
 
 from channels.db import database_sync_to_async
 
+from progrock.errors import RequestError
 from progrock.identity import Who
 from progrock.jobs import queries
 from progrock.live.hub import hub
 from progrock.live.publishing import Published
 from progrock.models import Job
+from progrock.protocol.codes import ErrorCode
 
 
 class _Waiter:
     """A watcher that is woken by the first event beyond a seq."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, who: Who, after: int) -> None:
+        self.who: Who | None = who
         self.after = after
         self.woken = asyncio.Event()
 
@@ -30,8 +33,11 @@ class _Waiter:
 
 
 async def wait_for_change(who: Who, job: Job, after: int, seconds: float) -> None:
-    """Return when the job's seq is beyond `after`, or when the seconds are over."""
-    waiter, id_, home = _Waiter(after), str(job.id), hub()
+    """Return when the job's seq is beyond `after`, or when the seconds are over.
+
+    Raises RequestError(not_authenticated) where the visitor has lost its rights meanwhile.
+    """
+    waiter, id_, home = _Waiter(who, after), str(job.id), hub()
     home.join(waiter)
     home.watch(waiter, id_, job.seq, queries.facts_of(job), job.shard)
     try:
@@ -41,6 +47,10 @@ async def wait_for_change(who: Who, job: Job, after: int, seconds: float) -> Non
             return
         async with asyncio.timeout(seconds):
             await waiter.woken.wait()
+            if waiter.who is None:
+                raise RequestError(
+                    ErrorCode.NOT_AUTHENTICATED, "This session or token is no longer valid."
+                )
     except TimeoutError:
         return
     finally:

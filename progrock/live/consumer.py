@@ -311,8 +311,16 @@ class ProgressConsumer(AsyncConsumer):
         hub().leave(self)
 
     def fail(self) -> None:
-        """Take that the hub cannot deliver: the client shall connect again."""
-        self._close_soon(CloseCode.TRY_LATER)
+        """Take that nothing more comes: the hub cannot deliver, or the rights are lost."""
+        if self.who is not None:
+            self._close_soon(CloseCode.TRY_LATER)
+            return
+        hub().leave(self)
+        lost = RequestError(
+            ErrorCode.NOT_AUTHENTICATED, "You are logged out, or your token is no longer valid."
+        )
+        self._reply(frames.error(lost))
+        self._close_soon(CloseCode.NOT_AUTHENTICATED)
 
     def _close_soon(self, code: CloseCode) -> None:
         self.closing = asyncio.get_running_loop().create_task(self._close(code))

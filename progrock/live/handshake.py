@@ -19,11 +19,17 @@ from progrock import conf, identity
 from progrock.errors import RequestError
 from progrock.identity import ANONYMOUS, Who
 from progrock.protocol.codec import encode
+from progrock.protocol.codes import ErrorCode
+from progrock.protocol.problems import CHALLENGE, MEDIA_TYPE, document
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_FOREIGN_HOST = RequestError(ErrorCode.BAD_MESSAGE, "This host is not one of the site's own.")
+_FOREIGN_PAGE = RequestError(ErrorCode.NOT_PERMITTED, "Pages of other sites may not connect.")
+_NOTHING_HERE = RequestError(ErrorCode.NOT_FOUND, "There is nothing here; the address is /prog/.")
 
 
 class Handshake:
@@ -39,25 +45,25 @@ class Handshake:
         }
         host = headers.get("host", "")
         if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
-            await _refuse(scope, receive, send, 400, "This host is not one of the site's own.")
+            await _refuse(scope, receive, send, _FOREIGN_HOST, 400)
             return
         origin = headers.get("origin")
         scheme = "https" if scope.get("scheme") == "wss" else "http"
         is_own = origin is not None and identity.is_own_origin(origin, host, scheme)
         if origin is not None and not is_own:
-            await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
+            await _refuse(scope, receive, send, _FOREIGN_PAGE)
             return
         try:
             scope["who"] = await database_sync_to_async(_identify)(headers, is_own)
         except RequestError as exc:
-            await _refuse(scope, receive, send, 401, exc.message)
+            await _refuse(scope, receive, send, exc)
             return
         await self.inner(scope, receive, send)
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a WebSocket at another address than ours."""
-    await _refuse(scope, receive, send, 404, "There is nothing here; the address is /prog/.")
+    await _refuse(scope, receive, send, _NOTHING_HERE)
 
 
 def _identify(headers: dict[str, str], is_own_origin: bool) -> Who | None:
@@ -80,22 +86,27 @@ def _by_session(cookies: str) -> Who:
         return ANONYMOUS
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(morsel.value)
-    return identity.of_user(get_user(request))
+    return identity.of_session(get_user(request), morsel.value)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, message: str) -> None:
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, why: RequestError, status: int | None = None
+) -> None:
+    """Refuse by a problem document, where the server can send one; else it says 403 alone."""
     await receive()  # websocket.connect
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 4403})  # the server makes it a 403
         return
-    body = encode({"status": status, "detail": message}).encode()
+    status = status or why.code.status
+    body = encode(document(why, status)).encode()
     await send(
         {
             "type": "websocket.http.response.start",
             "status": status,
             "headers": [
-                (b"content-type", b"application/problem+json"),
+                (b"content-type", MEDIA_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
+                *([(b"www-authenticate", CHALLENGE.encode())] if status == 401 else []),
             ],
         }
     )

@@ -17,8 +17,10 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from progrock import conf
+from progrock.identity import Who
 from progrock.jobs import queries
 from progrock.jobs.states import TERMINAL
+from progrock.live import publishing, rights
 from progrock.live.publishing import Facts, Published, group_of, unpack
 from progrock.protocol.codec import decode_json
 
@@ -26,13 +28,19 @@ logger = structlog.get_logger(__name__)
 RECONCILE_SECONDS = 5.0
 FEED_WINDOW = timedelta(seconds=30)  # how far back the feed is compared with the log
 REOPEN_SECONDS = 1.0
+RECHECK_SECONDS = 0.5
 LOG_PAGE = 500
 TOLD_KEPT = 10_000
 CLOCK_SECONDS = 2.0  # that the clocks of servers may be apart
 
 
 class Watcher(Protocol):
-    """One who follows jobs: a WebSocket connection, or a request that waits."""
+    """One who follows jobs: a WebSocket connection, or a request that waits.
+
+    `who` may change, and is None for one who has to say who it is, or may no longer be here.
+    """
+
+    who: Who | None
 
     def deliver(self, event: Published) -> None:
         """Take an event; must not wait."""
@@ -69,6 +77,7 @@ class Hub:
         self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_started = False
+        self._is_rechecking = False
 
     # --- coming and going ---
 
@@ -221,6 +230,9 @@ class Hub:
             await layer.group_add(group_of(shard), channel)
         while True:
             message = await layer.receive(channel)
+            if message["type"] == publishing.RIGHTS_TYPE:
+                self._recheck_soon()
+                continue
             for packed in message["events"]:
                 self.take(unpack(packed))
 
@@ -234,6 +246,25 @@ class Hub:
                 await self.reconcile()
             except Exception as exc:  # noqa: BLE001 - the database may be away for a while
                 logger.warning("not compared with the log; trying again", error=str(exc))
+            await self.recheck()
+
+    def _recheck_soon(self) -> None:
+        """Look at the rights again in a moment: the hint comes before the change is made."""
+        if not self._is_rechecking:
+            self._is_rechecking = True
+            self._run(self._recheck_later())
+
+    async def _recheck_later(self) -> None:
+        await asyncio.sleep(RECHECK_SECONDS)
+        self._is_rechecking = False
+        await self.recheck()
+
+    async def recheck(self) -> None:
+        """End the connections of those who have lost their rights."""
+        try:
+            await rights.recheck(tuple(self._watchers))
+        except Exception as exc:  # noqa: BLE001 - the database may be away for a while
+            logger.warning("rights not looked at; trying again", error=str(exc))
 
     async def reconcile(self) -> None:
         """Find in the log what no layer message told of, and hand it on."""

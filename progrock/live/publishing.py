@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 SEND_TIMEOUT_SECONDS = 5.0
 _of_this_thread = threading.local()
 MESSAGE_TYPE = "progrock.events"
+RIGHTS_TYPE = "progrock.rights"
 
 
 class Facts(NamedTuple):
@@ -68,6 +69,11 @@ def settle(seconds: float) -> None:
         _of_this_thread.sent = None
 
 
+def hint_rights() -> None:
+    """Have every web process look at the rights of its connections. Never raises, never waits."""
+    background_loop.submit(_send(group_of(0), {"type": RIGHTS_TYPE}))
+
+
 async def _send(group: str, message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
@@ -76,7 +82,7 @@ async def _send(group: str, message: dict[str, Any]) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await layer.group_send(group, message)
     except Exception as exc:  # noqa: BLE001 - whatever a layer raises: the log holds the truth
-        logger.warning("events not published; watchers will read them from the log", error=str(exc))
+        logger.warning("not published; the web processes will find it", error=str(exc))
 
 
 def _packed(event: Published) -> list[Any]:

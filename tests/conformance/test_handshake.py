@@ -1,11 +1,13 @@
 """PROTOCOL 2, 2.1 and 2.3: who gets in, and the first frame."""
 
+import json
 import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from tests.conformance.conftest import Connect
 from tests.conformance.connection import opened
@@ -16,9 +18,14 @@ ELSEWHERE = "http://elsewhere.example"
 
 def refusal(url: str, **options: Any) -> int:
     """Return the HTTP status with which a handshake is refused."""
-    with pytest.raises(InvalidStatus) as refused, opened(url, **options):
+    return refused(url, **options).status_code
+
+
+def refused(url: str, **options: Any) -> Response:
+    """Return the HTTP response by which a handshake is refused."""
+    with pytest.raises(InvalidStatus) as error, opened(url, **options):
         pass
-    return refused.value.response.status_code
+    return error.value.response
 
 
 def dialled(url: str) -> socket.socket:
@@ -79,6 +86,26 @@ def test_an_own_origin_is_let_in(target: Target, connect: Connect) -> None:
 
 def test_a_foreign_host_is_refused_with_400(target: Target) -> None:
     assert refusal(ELSEWHERE, sock=dialled(target.url)) == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        ({"origin": ELSEWHERE}, 403, "not_permitted"),
+        ({"additional_headers": {"Authorization": "Bearer wrong"}}, 401, "not_authenticated"),
+    ],
+    ids=["origin", "token"],
+)
+def test_a_refused_handshake_says_why_in_a_problem_document(
+    target: Target, options: dict[str, Any], status: int, code: str
+) -> None:
+    response = refused(target.url, **options)
+
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = json.loads(response.body or b"")
+    assert (problem["status"], problem["code"]) == (response.status_code, code) == (status, code)
+    assert problem["detail"]
+    assert response.headers.get("WWW-Authenticate", "").startswith("Bearer") is (status == 401)
 
 
 def test_a_foreign_host_does_not_make_its_origin_an_own_one(target: Target) -> None:

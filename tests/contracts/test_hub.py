@@ -38,6 +38,8 @@ FACTS = Facts(None, "plain", (), "running")
 class Collector:
     """A watcher that keeps what it is told."""
 
+    who = ANONYMOUS
+
     def __init__(self) -> None:
         self.events: list[Published] = []
 
