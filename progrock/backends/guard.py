@@ -7,6 +7,8 @@ something else a moment later gains nothing (DNS rebinding).
 
 import ipaddress
 import socket
+from collections.abc import Iterable
+from typing import Any
 
 from progrock.backends.errors import Refused
 
@@ -42,9 +44,14 @@ def check_literal(host: str) -> None:
 
 def resolve(host: str, port: int) -> str:
     """Return an address of a host, checked. Raises Refused, or OSError when it has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for *_, place in found:
-        check_address(str(place[0]), host)
+    return check_found(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), host)[0]
+
+
+def check_found(found: Iterable[tuple[Any, ...]], host: str) -> list[str]:
+    """Return the addresses that `getaddrinfo` found, in the order to try them. Raises Refused."""
     # IPv4 first: a service on "localhost" seldom listens on ::1 alone
-    found.sort(key=lambda each: each[0] != socket.AF_INET)
-    return str(found[0][4][0])
+    ordered = sorted(found, key=lambda each: each[0] != socket.AF_INET)
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in ordered))
+    for address in addresses:
+        check_address(address, host)
+    return addresses

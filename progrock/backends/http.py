@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 MAX_BODY_BYTES = 1024 * 1024
+SENT_HEADERS = {"User-Agent": "ProgRock/0.1", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +21,7 @@ class HttpRequest:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class HttpReply:
     """One reply: status, headers with names in lower case, at most 1 MiB of body."""
 
@@ -29,6 +30,23 @@ class HttpReply:
     content: bytes
     set_cookie: tuple[str, ...] = ()  # apart, since several cannot be joined into one
     url: str = ""  # of the request: a relative Location is resolved against it
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+        content: bytes,
+        set_cookie: tuple[str, ...] = (),
+        url: str = "",
+    ) -> None:
+        # One for each poll: the generated one sets each field by way of object.__setattr__.
+        values = self.__dict__
+        values["status"] = status
+        values["headers"] = headers
+        values["content"] = content
+        values["set_cookie"] = set_cookie
+        values["url"] = url
 
     @cached_property
     def _parsed(self) -> tuple[Any, bool]:

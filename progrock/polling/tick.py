@@ -21,7 +21,7 @@ from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError, BadReply
 from progrock.backends.http import HttpReply
-from progrock.backends.transports import Poller
+from progrock.backends.poller import Poller
 from progrock.jobs import dispatch, log, transitions
 from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
 from progrock.jobs.states import JobErrorCode, State

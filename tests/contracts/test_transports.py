@@ -12,7 +12,8 @@ from progrock.backends import building
 from progrock.backends.backend import Backend
 from progrock.backends.errors import Refused, TemplateError
 from progrock.backends.http import HttpReply, HttpRequest
-from progrock.backends.transports import Poller, send_once
+from progrock.backends.poller import Poller
+from progrock.backends.transports import send_once
 from tests.unit.descriptions import a_job, backend_of
 
 TIMEOUT = 10.0
@@ -65,10 +66,10 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-@pytest.fixture(params=["aiohttp", "requests"])
+@pytest.fixture(params=["poller", "single call"])
 async def send(request: pytest.FixtureRequest) -> AsyncIterator[Send]:
     """Each transport in turn."""
-    if request.param == "requests":
+    if request.param == "single call":
 
         async def once(built: HttpRequest) -> HttpReply:
             return send_once(built, TIMEOUT)
