@@ -89,7 +89,7 @@ class Seen:
 
 
 def _sound(text: str) -> str:
-    """Return a header without the surrogates by which aiohttp keeps stray bytes (PEP 383)."""
+    """Return a header without the surrogates by which `poller` keeps stray bytes (PEP 383)."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,11 +1,10 @@
-"""Send requests to backends: aiohttp for polls, requests for the single calls.
+"""Send the single calls to backends by requests: starts, cancels, results, logs.
 
-Both are thin: what is sent was built, and its origin checked, by `building`; the address is
-checked by `guard` as it is connected to. Neither follows a redirect, uses proxies or keeps
-cookies, and both read a bounded body within a bounded time.
+What is sent was built, and its origin checked, by `building`; the address is checked by `guard` as
+it is connected to. No redirect is followed, no proxy used and no cookie kept; a bounded body is
+read within a bounded time. Polls go by `poller`.
 """
 
-import asyncio
 import contextlib
 import http.client
 import io
@@ -14,129 +13,17 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
-import aiohttp
 import requests
-from aiohttp.abc import AbstractResolver, ResolveResult
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from yarl import URL
 
 from progrock.backends import guard
-from progrock.backends.errors import BadReply, Refused, Unreachable
-from progrock.backends.http import MAX_BODY_BYTES, HttpReply, HttpRequest
+from progrock.backends.errors import Unreachable, too_large, too_slow
+from progrock.backends.http import MAX_BODY_BYTES, SENT_HEADERS, HttpReply, HttpRequest
 
-HEADERS = {"User-Agent": "ProgRock/0.1", "Accept-Encoding": "identity"}
 _CHUNK = 64 * 1024
-
-
-def _too_large(max_bytes: int) -> BadReply:
-    return BadReply(f"The backend's answer is larger than {max_bytes:,} bytes; it was cut.")
-
-
-def _slow(seconds: float) -> Unreachable:
-    return Unreachable(f"The backend did not answer within {seconds:g} s.")
-
-
-# --- aiohttp ----------------------------------------------------------------------------------
-
-
-class Poller:
-    """An aiohttp session with connections that stay open; belongs to one event loop."""
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpReply:
-        """Return the reply. Raises Unreachable, or Refused for a forbidden address."""
-        try:
-            async with self._open().request(
-                request.method,
-                URL(request.url, encoded=True),  # as it was built: not encoded anew
-                headers=dict(request.headers),
-                data=request.body,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-            ) as reply:
-                return HttpReply(
-                    status=reply.status,
-                    headers={name.lower(): value for name, value in reply.headers.items()},
-                    content=await _read(reply),
-                    set_cookie=tuple(reply.headers.getall("Set-Cookie", ())),
-                )
-        except TimeoutError as exc:
-            raise _slow(timeout_seconds) from exc
-        except aiohttp.ClientConnectorError as exc:
-            if isinstance(exc.os_error, _RefusedAddressError):
-                raise Refused(str(exc.os_error)) from exc
-            raise Unreachable(
-                f"The backend cannot be connected to: {exc.os_error.strerror or exc.os_error}",
-                was_sent=False,
-            ) from exc
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise Unreachable(f"The backend does not answer: {exc or type(exc).__name__}") from exc
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=30, resolver=_CheckedResolver(), use_dns_cache=False
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=HEADERS,
-                trust_env=False,
-            )
-        return self._session
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-
-class _RefusedAddressError(OSError):
-    """Carries a refusal through aiohttp, which lets only OSError pass from a resolver."""
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves names, and gives out only addresses that may be connected to."""
-
-    def __init__(self) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        try:
-            for each in found:
-                guard.check_address(each["host"], host)
-        except Refused as exc:
-            raise _RefusedAddressError(str(exc)) from exc
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
-    content = await reply.content.read(_CHUNK)
-    if reply.content.at_eof():
-        return content
-    chunks, size = [content], len(content)
-    while chunk := await reply.content.read(_CHUNK):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            reply.close()
-            raise _too_large(MAX_BODY_BYTES)
-        await asyncio.sleep(0)
-    return b"".join(chunks)
-
-
-# --- requests ---------------------------------------------------------------------------------
 
 
 def send_once(
@@ -153,7 +40,7 @@ def send_once(
                 requests.Request(
                     request.method,
                     request.url,
-                    headers={**HEADERS, **request.headers},
+                    headers={**SENT_HEADERS, **request.headers},
                     data=request.body,
                 )
             )
@@ -163,7 +50,7 @@ def send_once(
             ) as reply:
                 content = _read_once(reply, max_bytes)
                 if sockets.is_over:  # a body without a length: its end was ours
-                    raise _slow(timeout_seconds)
+                    raise too_slow(timeout_seconds)
                 return HttpReply(
                     status=reply.status_code,
                     headers={name.lower(): value for name, value in reply.headers.items()},
@@ -172,7 +59,7 @@ def send_once(
                 )
         except (requests.RequestException, HTTPError, OSError) as exc:
             if sockets.is_over or isinstance(exc, requests.ReadTimeout):
-                raise _slow(timeout_seconds) from exc
+                raise too_slow(timeout_seconds) from exc
             raise Unreachable(
                 f"The backend cannot be connected to: {_reason(exc)}"
                 if not sockets.opened
@@ -186,7 +73,7 @@ def _read_once(reply: requests.Response, max_bytes: int) -> bytes:
     while chunk := reply.raw.read1(_CHUNK, decode_content=True):
         content += chunk
         if len(content) > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
     return bytes(content)
 
 

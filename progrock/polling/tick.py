@@ -200,7 +200,7 @@ def _warn_once(backend: Backend, word: str) -> None:
 
 
 async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter) -> T:
-    """Carry a conversation over aiohttp, each request within the backend's limits."""
+    """Carry a conversation over the poller, each request within the backend's limits."""
     try:
         request = next(talk)
         while True:

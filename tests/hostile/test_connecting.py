@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp.connector
 import pytest
 import requests.adapters
 
@@ -20,7 +19,8 @@ from progrock.backends import building
 from progrock.backends.errors import BackendError, DescriptionError, Refused, Unreachable
 from progrock.backends.http import HttpReply, HttpRequest
 from progrock.backends.loading import load
-from progrock.backends.transports import Poller, send_once
+from progrock.backends.poller import Poller
+from progrock.backends.transports import send_once
 from tests.hostile.parts import lacking
 from tests.hostile.villain import Villain, reply
 
@@ -33,7 +33,7 @@ async def _polled(request: HttpRequest, seconds: float) -> HttpReply:
         await poller.close()
 
 
-def _send_by_aiohttp(url: str, seconds: float = 5.0) -> HttpReply:
+def _send_by_poller(url: str, seconds: float = 5.0) -> HttpReply:
     return asyncio.run(_polled(HttpRequest(method="GET", url=url), seconds))
 
 
@@ -42,7 +42,7 @@ def _send_by_requests(url: str, seconds: float = 5.0) -> HttpReply:
 
 
 Send = Callable[..., HttpReply]
-both = pytest.mark.parametrize("send", [_send_by_aiohttp, _send_by_requests], ids=["poll", "call"])
+both = pytest.mark.parametrize("send", [_send_by_poller, _send_by_requests], ids=["poll", "call"])
 
 
 @pytest.fixture
@@ -181,8 +181,7 @@ def secured(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     """
     public = str(certificate.with_suffix(".crt"))
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", public)
-    trusting = ssl.create_default_context(cafile=public)
-    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
+    monkeypatch.setenv("SSL_CERT_FILE", public)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     heads: list[str] = []

@@ -485,7 +485,7 @@ def test_a_deep_reply_is_no_harm(name: str, depth: int) -> None:
 
 @pytest.mark.parametrize("value", ["caf\udce9", "\udcff"])
 def test_a_header_that_is_not_utf_8_spoils_nothing(value: str) -> None:
-    # An aiohttp header has its stray bytes as surrogates (PEP 383).
+    # A header of a poll has its stray bytes as surrogates (PEP 383).
     assert seen({"state": "going"}, headers={"x-file": value}).state is State.RUNNING
 
 
