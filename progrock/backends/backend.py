@@ -132,6 +132,7 @@ class Backend(Offer):
     start_fields: Fields
     poll_fields: Fields
     log_fields: Fields
+    cancel_fields: Fields
     states: Mapping[str, State]
     policy: PollPolicy
     not_found_grace: float

@@ -111,6 +111,7 @@ class _Compiler:
             start_fields=_fields(fields, poll_fields | expressions.START_FIELDS - {"log"}),
             poll_fields=_fields(fields, poll_fields),
             log_fields=_fields(fields, expressions.LOG_FIELDS),
+            cancel_fields=_fields(fields, expressions.CANCEL_FIELDS),
             states=states,
             policy=PollPolicy(**table.poll.model_dump()),
             not_found_grace=table.not_found_grace,
@@ -148,9 +149,11 @@ class _Compiler:
     def _request(
         self, key: str, table: RequestTable, default_method: str = "GET"
     ) -> RequestTemplate:
+        roots = _roots(key, self.table.map)
+
         def parsed(part: str, value: Any) -> Any:
             return self._try(
-                f"{key}.{part}", lambda: templates.parse_tree(value, self.secret, _roots(key))
+                f"{key}.{part}", lambda: templates.parse_tree(value, self.secret, roots)
             )
 
         for name in table.headers:
@@ -265,17 +268,19 @@ def _origin(url: str) -> Origin:
     return origin
 
 
-def _roots(key: str) -> frozenset[str]:
+def _roots(key: str, fields: Mapping[str, str]) -> frozenset[str]:
     """Return what the templates of one request may name."""
     if key == "batch":  # it is for many jobs: what one of them has is not there
         return frozenset({"operations"})
     always = frozenset({"params", "job"})
+    begun = frozenset({"lookup", "operation", "start", "status_url"})
     own = {
         "lookup": frozenset[str](),
         "start": frozenset({"lookup"}),
-        "log": frozenset({"lookup", "operation", "start", "offset", "status_url"}),
+        "log": begun | {"offset"},
+        "cancel": begun | ({"cancel_url"} & fields.keys()),
     }
-    return always | own.get(key, frozenset({"lookup", "operation", "start", "status_url"}))
+    return always | own.get(key, begun)
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2

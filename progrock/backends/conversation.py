@@ -73,12 +73,30 @@ def batch(backend: Backend, operations: Sequence[str]) -> Conversation[dict[str,
 
 
 def cancel(backend: Backend, job: JobValue, params: Mapping[str, Any]) -> Conversation[bool]:
-    """Ask for a job to be stopped; return whether it was told. Raises BackendError."""
+    """Ask for a job to be stopped; return whether it was told. Raises BackendError.
+
+    Where `map.cancel_url` says where, the status is asked for first: it may have moved.
+    """
     if backend.cancel is None:
         return True
-    request = building.build(backend, backend.cancel, building.context_of(job, params))
-    reply = yield from _Line(backend, job.cookies).ask(request)
+    line, context = _Line(backend, job.cookies), building.context_of(job, params)
+    if backend.cancel_fields.names:
+        status = yield from _status_now(line, job, context)
+        context["cancel_url"] = reading.read_cancel_url(backend, job, params, status)
+        if context["cancel_url"] is None:
+            return False  # not yet, or not any more: the next status tells
+    reply = yield from line.ask(building.build(backend, backend.cancel, context))
     return reply.status not in reading.TRY_LATER
+
+
+def _status_now(
+    line: "_Line", job: JobValue, context: Mapping[str, Any]
+) -> Conversation[HttpReply | None]:
+    if line.backend.status is None:
+        operation = job.operation or ""
+        return (yield from batch(line.backend, [operation])).get(operation)
+    request = building.status_request(line.backend, context, job.status_url)
+    return (yield from line.ask(request))
 
 
 def whole_log(backend: Backend, job: JobValue, params: Mapping[str, Any]) -> Conversation[str]:
@@ -262,8 +280,12 @@ class _Talk:
         if backend.cancel is None:
             return
         self.job = reading.begun_job(backend, self.job, self.params, reply)
+        context = building.context_of(self.job, self.params)
         with contextlib.suppress(BackendError):
-            yield from self.line.ask(self._built(backend.cancel))
+            if backend.cancel_fields.names:
+                told = reading.read_cancel_url(backend, self.job, self.params, None)
+                context["cancel_url"] = told
+            yield from self.line.ask(building.build(backend, backend.cancel, context))
 
     def _start_unanswered(self, exc: Unreachable) -> NotStarted:
         if self.backend.is_idempotent or not exc.was_sent:

@@ -20,7 +20,8 @@ POLL_FIELDS = frozenset(
 START_FIELDS = POLL_FIELDS | {"operation", "refused"}
 LOOKUP_FIELDS = frozenset({"lookup"})
 LOG_FIELDS = frozenset({"log", "log_offset"})
-FIELDS = START_FIELDS | LOOKUP_FIELDS | LOG_FIELDS
+CANCEL_FIELDS = frozenset({"cancel_url"})
+FIELDS = START_FIELDS | LOOKUP_FIELDS | LOG_FIELDS | CANCEL_FIELDS
 
 
 class BadExpression(ValueError):

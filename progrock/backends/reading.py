@@ -12,6 +12,7 @@ from progrock.backends import building
 from progrock.backends.backend import Backend, Batch
 from progrock.backends.errors import BadReply, Unreachable
 from progrock.backends.http import HttpReply
+from progrock.backends.templates import Address
 from progrock.backends.values import (
     TEXT_LENGTH,
     as_number,
@@ -73,6 +74,22 @@ def begun_job(
         "operation"
     )
     return replace(job, start=start, operation=None if operation is None else as_scalar(operation))
+
+
+def read_cancel_url(
+    backend: Backend, job: JobValue, params: Mapping[str, Any], reply: HttpReply | None
+) -> Address | None:
+    """Return where a job is stopped: what `reply` tells of its status, else what its start told.
+
+    Raises Refused for a foreign address.
+    """
+    told = [] if reply is None else [(document(reply, job, params, start=job.start), reply.url)]
+    told.append(({**(job.start or {}), **_beside(job, params, job.start)}, ""))
+    for said, base in told:
+        url = backend.cancel_fields.read(said).get("cancel_url")
+        if isinstance(url, str) and url.strip():
+            return Address(building.checked(backend, url, base))
+    return None
 
 
 def _can_be_followed(backend: Backend, operation: Any, seen: Observation) -> bool:
@@ -312,12 +329,16 @@ def document(
     outcome: HttpReply | None = None,
 ) -> dict[str, Any]:
     """Return the document that expressions see (BACKENDS)."""
-    return reply.as_json() | {
+    others = {"also": also and also.as_json(), "outcome": outcome and outcome.as_json()}
+    return reply.as_json() | _beside(job, params, start) | others
+
+
+def _beside(job: JobValue, params: Mapping[str, Any], start: Any) -> dict[str, Any]:
+    """Return what a document has beside the replies."""
+    return {
         "params": params,
         "operation": job.operation,
         "start": start,
-        "also": also and also.as_json(),
-        "outcome": outcome and outcome.as_json(),
         "lookup": job.lookup,
         "cancelled": job.cancel_requested is not None,
         "offset": job.log_offset,

@@ -14,7 +14,8 @@ from progrock.backends.errors import TemplateError
 from progrock.protocol.codec import encode
 
 ROOTS = frozenset(
-    {"params", "operation", "operations", "job", "lookup", "start", "offset", "status_url"}
+    {"params", "operation", "operations", "job", "lookup", "start", "offset"}
+    | {"status_url", "cancel_url"}
 )
 _TOKEN = re.compile(
     r"\$\{(?P<env>\w+)(?::-(?P<default>[^}]*))?\}"
@@ -137,7 +138,7 @@ def _text_of(reference: Reference, context: Mapping[str, Any]) -> str:
 
 
 class Address(str):
-    """The value of `{status_url}`: checked when it was told, and never encoded."""
+    """The value of `{status_url}` or `{cancel_url}`: checked when it was told, never encoded."""
 
 
 class Operations(list[str]):

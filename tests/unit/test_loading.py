@@ -247,6 +247,7 @@ def test_an_unknown_preset_is_told_with_those_that_there_are() -> None:
         ("params.properties.a.pattern = '['", "params", "Schema"),
         ("cancel.path = '/x/{operatoin}'", "cancel.path", "operation"),
         ("cancel.path = 'x'", "cancel.path", "/"),
+        ("cancel.url = '{cancel_url}'", "cancel.url", "cancel_url"),
         ("cancel.path = '/${ABSENT}'", "cancel.path", "ABSENT"),
         ("auth.bearer = '${ABSENT}'", "auth.bearer", "ABSENT"),
         ("headers.X = '${ABSENT}'", "headers.X", "ABSENT"),

@@ -89,6 +89,7 @@ class Auditor:
             backend.start_fields,
             backend.poll_fields,
             backend.log_fields,
+            backend.cancel_fields,
         )
         names = dict.fromkeys(name for each in fields for name in each.names)
         return Coverage(
@@ -190,7 +191,7 @@ def _wrong_with(field: str, value: Any) -> str | None:
         return "no number, not used"
     if field == "steps" and not isinstance(value, list):
         return "no list, not used"
-    if field == "status_url" and not isinstance(value, str):
+    if field in {"status_url", "cancel_url"} and not isinstance(value, str):
         return "no text, not used"
     if field in {"gone", "refused"} and not isinstance(value, bool):
         return "neither true nor false, not used"

@@ -95,7 +95,7 @@ class Read:
     `failures` says why an expression failed: {field: jq's own words}.
     """
 
-    source: Literal["lookup", "start", "poll", "log"]
+    source: Literal["lookup", "start", "poll", "log", "cancel"]
     found: Mapping[str, Any]
     failures: Mapping[str, str]
 

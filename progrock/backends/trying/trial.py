@@ -210,7 +210,7 @@ class Trial:
                 if value is None
             }
             failures = {field: reason for field, reason in reasons.items() if reason}
-        name = cast("Literal['lookup', 'start', 'poll', 'log']", source)
+        name = cast("Literal['lookup', 'start', 'poll', 'log', 'cancel']", source)
         self.tell(Read(source=name, found=found, failures=failures))
 
     # --- the end that a person asks for ---

@@ -50,6 +50,7 @@ def watched(backend: Backend, tell: ToldFields) -> Backend:
         start_fields=WatchedFields("start", backend.start_fields, tell),
         poll_fields=WatchedFields("poll", backend.poll_fields, tell),
         log_fields=WatchedFields("log", backend.log_fields, tell),
+        cancel_fields=WatchedFields("cancel", backend.cancel_fields, tell),
     )
 
 
