@@ -8,7 +8,7 @@ publication is no loss: watchers find the gap here.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -93,8 +93,7 @@ def record(
         with transaction.atomic():
             ids = {entry.job for entry in entries}
             jobs = Job.objects.select_for_update().filter(id__in=ids).order_by("id")
-            stored = {each.job.id: each for each in rows.read(jobs)}
-            recorded = _apply(entries, stored, policy_of, at)
+            recorded = _apply(entries, rows.read(jobs), policy_of, at)
     for outcome in recorded:
         if outcome.accepted and outcome.job.state.is_terminal:
             _log_the_end(outcome.job)
@@ -128,7 +127,7 @@ def _record_held(
     entries: Sequence[Entry], policy_of: Policies, at: datetime
 ) -> list[Recorded] | None:
     """Record on what was read when the jobs were claimed; None when that is not so any longer."""
-    held = {entry.job: entry.held for entry in entries if entry.held is not None}
+    held = [entry.held for entry in entries if entry.held is not None]
     if len(held) != len(entries):
         return None
     try:
@@ -138,42 +137,64 @@ def _record_held(
         return None
 
 
+class _Changing:
+    """A job on its way through a batch: as it is stored, as it is by now, and what is new."""
+
+    __slots__ = ("fields", "job", "stored")
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+        self.job = stored.job
+        self.fields: Fields = {}
+
+
 def _apply(
-    entries: Sequence[Entry], stored: Mapping[UUID, Stored], policy_of: Policies, at: datetime
+    entries: Sequence[Entry], stored: Iterable[Stored], policy_of: Policies, at: datetime
 ) -> list[Recorded]:
     """Apply changes to jobs as they are stored, write and publish. Raises OvertakenError."""
-    present = {id_: each.job for id_, each in stored.items()}
-    changed: dict[UUID, Fields] = {}
+    jobs = {each.job.id.int: _Changing(each) for each in stored}  # an int is hashed at once
     looked_at: list[Stored] = []
     recorded: list[Recorded] = []
     events: list[tuple[Stored, EventValue]] = []
     for entry in entries:
-        row = stored.get(entry.job)
-        if row is None:
+        changing = jobs.get(entry.job.int)
+        if changing is None:
             continue
+        row = changing.stored
         policy = policy_of(row.job.backend, row.params)
-        step = transitions.advance(present[entry.job], entry.change, policy, at)
+        step = transitions.advance(changing.job, entry.change, policy, at)
         due_at = row.due_at
         if step.accepted:
-            new = changed.setdefault(entry.job, {})
-            new |= step.fields | _scheduled(policy, entry, step, at)
-            due_at = new.get("due_at", due_at)
-            present[entry.job] = step.job
-            events += [(row, event) for event in step.events]
+            fields = changing.fields
+            fields |= step.fields
+            fields |= _scheduled(policy, entry, step, at)
+            due_at = fields.get("due_at", due_at)
+            changing.job = step.job
+            for event in step.events:
+                events.append((row, event))  # noqa: PERF401 - nearly always one
             if entry.held is not None:
-                job = step.job
-                if new.get("interval", job.interval) != job.interval:
-                    job = job.evolve({"interval": new["interval"]})
-                looked_at.append(row.after(job, _seen(row, entry.change), due_at))
-        recorded.append(
-            Recorded(job=step.job, accepted=step.accepted, shard=row.shard, due_at=due_at)
-        )
-    leases = {each.job: each.held.due_at for each in entries if each.held is not None}
-    rows.write([(stored[id_].job, new, leases.get(id_)) for id_, new in changed.items() if new])
+                looked_at.append(_as_written(row, entry.change, step.job, fields))
+        recorded.append(Recorded(step.job, step.accepted, row.shard, due_at))
+    leases = {each.job.int: each.held.due_at for each in entries if each.held is not None}
+    rows.write(
+        [
+            (each.stored.job, each.fields, leases.get(id_))
+            for id_, each in jobs.items()
+            if each.fields
+        ]
+    )
     _append(events)
     if looked_at:
         transaction.on_commit(lambda: recall.keep(looked_at))
     return recorded
+
+
+def _as_written(row: Stored, change: Change, job: JobValue, fields: Fields) -> Stored:
+    """Return a job as its row is after a look."""
+    interval = fields.get("interval", job.interval)
+    if interval != job.interval:
+        job = job.evolve({"interval": interval})
+    return row.after(job, _seen(row, change), fields.get("due_at"))
 
 
 def _seen(row: Stored, change: Change) -> Seen | None:

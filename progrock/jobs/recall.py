@@ -16,35 +16,39 @@ from progrock.models import Job
 MOST = 25_000  # jobs, of about 3 KB each
 
 _lock = threading.Lock()
-_written: dict[UUID, Stored] = {}  # those written longest ago first
+_written: dict[int, Stored] = {}  # by the id's number; those written longest ago first
 
 
 def keep(written: Iterable[Stored]) -> None:
     """Remember jobs as they were just written and committed."""
     with _lock:
         for stored in written:
-            _written.pop(stored.job.id, None)
+            number = stored.job.id.int
+            _written.pop(number, None)
             if not stored.job.state.is_terminal:
-                _written[stored.job.id] = stored
+                _written[number] = stored
         while len(_written) > MOST:
             del _written[next(iter(_written))]
 
 
-def find(jobs: Sequence[Due]) -> dict[UUID, Stored]:
-    """Return the jobs by id: those remembered as they are, the others read from their rows.
+def find(jobs: Sequence[Due]) -> list[tuple[Due, Stored]]:
+    """Return each job: one that is remembered as it is, any other as its row is read.
 
-    The caller holds the rows; a job that is gone is left out.
+    The caller holds the rows. What is gone is left out.
     """
-    found: dict[UUID, Stored] = {}
-    others: list[UUID] = []
+    found: list[tuple[Due, Stored]] = []
+    others: dict[int, Due] = {}
     with _lock:
         for each in jobs:
-            stored = _written.get(each.id)
+            stored = _written.get(each.number)
             if stored is None or stored.job.look != each.look or stored.job.seq != each.seq:
-                others.append(each.id)
+                others[each.number] = each
             else:
-                found[each.id] = stored
+                found.append((each, stored))
     if others:
-        for stored in rows.read(Job.objects.filter(id__in=others)):
-            found[stored.job.id] = stored
+        ids = [UUID(int=number) for number in others]
+        found += [
+            (others[stored.job.id.int], stored)
+            for stored in rows.read(Job.objects.filter(id__in=ids))
+        ]
     return found

@@ -49,9 +49,9 @@ class Stored(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A job that is due: which one, since when, and the two numbers that its state goes by."""
+    """A job that is due: its id as a number, since when, and the numbers of its state."""
 
-    id: UUID
+    number: int
     due_at: datetime
     look: int
     seq: int
@@ -81,10 +81,24 @@ def read_due(jobs: QuerySet[Job]) -> list[Due]:
         cursor.execute(sql, params)
         found = cursor.fetchall()
     if connection.vendor == "postgresql":
-        return [Due(*row) for row in found]
-    return [
-        Due(UUID(id_), due_at.replace(tzinfo=UTC), look, seq) for id_, due_at, look, seq in found
-    ]
+        return [Due(id_.int, *rest) for id_, *rest in found]
+    return [Due(int(id_, 16), due.replace(tzinfo=UTC), *rest) for id_, due, *rest in found]
+
+
+def lease(due: Sequence[Due], until: datetime, worker: str) -> None:
+    """Give jobs to a worker for one look each: they fall due again when the lease ends."""
+    ids: Any
+    if connection.vendor == "sqlite":
+        chosen = "IN (SELECT value FROM json_each(%s))"
+        ids = encode([f"{each.number:032x}" for each in due])
+    else:
+        chosen, ids = "= ANY(%s)", [UUID(int=each.number) for each in due]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Job._meta.db_table} SET look = look + 1, due_at = %s, claimed_by = %s"
+            f" WHERE id {chosen}",
+            [_time(connection.vendor, until), worker, ids],
+        )
 
 
 def read_one(id_: UUID) -> Stored | None:

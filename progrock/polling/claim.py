@@ -60,12 +60,12 @@ def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> li
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
         due = rows.read_due(jobs[: batch_size(policy)])
-        stored = recall.find(due)
+        if not due:
+            return []
+        found = recall.find(due)
         lease_ends = now + lease_of(policy, len(due))
-        Job.objects.filter(id__in=[each.id for each in due]).update(
-            look=F("look") + 1, due_at=lease_ends, claimed_by=worker_name()
-        )
-    return [_claimed(stored[each.id], each.due_at, lease_ends) for each in due]
+        rows.lease(due, lease_ends, worker_name())
+    return [_claimed(stored, each.due_at, lease_ends) for each, stored in found]
 
 
 def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:

@@ -102,8 +102,8 @@ def test_what_was_rolled_back_is_not_remembered() -> None:
 def test_an_ended_job_is_not_remembered() -> None:
     job = running_job()
     looked_at(state=State.SUCCEEDED)
-    due = rows.Due(job.id, now(), row_of(job)["look"], row_of(job)["seq"])
-    found = recall.find([due])[job.id]
+    due = rows.Due(job.id.int, now(), row_of(job)["look"], row_of(job)["seq"])
+    ((_, found),) = recall.find([due])
     assert found.job.state is State.SUCCEEDED
     assert found.seen is None
 
