@@ -20,7 +20,14 @@ from django.db import connection, transaction
 from progrock.backends import push
 from progrock.backends.http import Seen
 from progrock.jobs import recall, rows, transitions
-from progrock.jobs.changes import CancelRequested, Change, Observation, PollFailed, Unchanged
+from progrock.jobs.changes import (
+    CancelRequested,
+    Change,
+    Observation,
+    PollFailed,
+    Started,
+    Unchanged,
+)
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.rows import OvertakenError, Stored
 from progrock.jobs.transitions import Fields, Step
@@ -217,9 +224,11 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         job,
         due=entry.due or at,
         at=at,
-        changed=step.changed or not isinstance(change, Observation | Unchanged),
+        changed=step.changed,
         retry_after=getattr(seen, "retry_after", None),
         chance=random.random(),  # noqa: S311 - jitter
+        is_begun=isinstance(change, Started),
+        place=schedule.place_of(job.id),
     )
     return {"due_at": due_at, "interval": interval, "claimed_by": ""}
 

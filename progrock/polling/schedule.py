@@ -1,18 +1,20 @@
 """When to look at a job again. Pure: times, a policy and a random number in; a time out."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.transitions import deadline_of
 from progrock.jobs.values import JobValue
 
-deadline = deadline_of  # when a job is out of time
 GROWTH = 1.5  # each unchanged reply makes the interval half as long again
 MAX_RETRY_AFTER = 3600.0  # a backend that asks for more is asked again after this
+SPREAD = 0.1  # by so much at most, jobs that began together draw apart at each look
+PHASE = 0.25  # the same, once, where the interval never grows
 
 
 def next_interval(policy: PollPolicy, interval: float, *, changed: bool) -> float:
-    """Return the seconds from one poll to the next."""
+    """Return the seconds from one poll to the next, before jobs are spread."""
     if changed or interval <= 0:
         return policy.min
     return min(max(interval * GROWTH, policy.min), policy.max)
@@ -27,7 +29,12 @@ def backoff(policy: PollPolicy, failures: int, chance: float) -> float:
     return policy.min + (max(ceiling, policy.min) - policy.min) * chance
 
 
-def next_look(
+def place_of(id_: UUID) -> float:
+    """Return a job's place among those that began with it, 0 to 1: random bits of its id."""
+    return (id_.int >> 8 & 0xFFFF) / 0x10000
+
+
+def next_look(  # noqa: PLR0913 - each is a fact of its own
     policy: PollPolicy,
     job: JobValue,
     *,
@@ -36,24 +43,51 @@ def next_look(
     changed: bool,
     retry_after: float | None,
     chance: float,
+    is_begun: bool = False,
+    place: float = 0.0,
+    is_watched: bool = True,
 ) -> tuple[datetime | None, float]:
     """Return when the job falls due again (None: never) and the interval in seconds.
 
-    Counted from when this look was due, so that an interval of 1 gives one look a second however
-    long the answers take; a look that is late by more than that is not made up for.
+    A job that has just begun is due at once. Then it is counted from when this look was due, so
+    that an interval of 1 gives one look a second however long the answers take; a look that is
+    late by more than that is not made up for. With nobody watching the interval grows at a change
+    too. Where the job is expected to end before, the look is for then, though not within `min`.
+    `place` is the job's among those that began with it (`place_of`), and spreads them.
     """
     if job.state.is_terminal:
         return None, 0.0
     if job.failures:
         interval = job.interval
         following = at + timedelta(seconds=backoff(policy, job.failures, chance))
+    elif is_begun:
+        interval, following = 0.0, at
     else:
-        interval = next_interval(policy, job.interval, changed=changed)
-        following = max(due + timedelta(seconds=interval), at)
+        interval = next_interval(policy, job.interval, changed=changed and is_watched)
+        wait = _spread(policy, job, interval, place)
+        following = due + timedelta(seconds=wait)
+        if job.eta is not None and wait > policy.min:
+            end = at + timedelta(seconds=job.eta)
+            following = min(following, max(end, due + timedelta(seconds=policy.min)))
+        following = max(following, at)
     if retry_after is not None:
-        wait = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        wait = min(max(retry_after, 0.0) * (1 + SPREAD * place), MAX_RETRY_AFTER)
         following = max(following, at + timedelta(seconds=wait))
     return min(following, max(deadline_of(policy, job), at)), interval
+
+
+def _spread(policy: PollPolicy, job: JobValue, interval: float, place: float) -> float:
+    """Return the interval as this job takes it: never below `min`, nor `min` itself longer.
+
+    Jobs that began together would else fall due together for ever; by their places they draw
+    apart, by the same amount at each look.
+    """
+    if interval > policy.min:
+        return max(interval * (1 - SPREAD * place), policy.min)
+    if job.interval > 0:
+        return interval
+    once = SPREAD if policy.min < policy.max else PHASE
+    return interval * (1 + once * place)
 
 
 def next_silence(policy: PollPolicy, job: JobValue, at: datetime) -> datetime | None:

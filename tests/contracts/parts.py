@@ -52,7 +52,7 @@ def running_job(**fields: Any) -> Job:
     seen = Observation(look=job.look, state=State.RUNNING)
     begun = Started(look=job.look, operation="op", start={"status": 202}, observation=seen)
     record(job.id, begun)
-    Job.objects.filter(id=job.id).update(look=1, due_at=fields.get("due_at", now()))
+    Job.objects.filter(id=job.id).update(look=1, interval=1.0, due_at=fields.get("due_at", now()))
     job.refresh_from_db()
     return job
 

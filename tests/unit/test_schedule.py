@@ -1,6 +1,9 @@
 """When a job is looked at again: the rules of BACKENDS "Intervals", one by one."""
 
 import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.states import TERMINAL, State
+from progrock.jobs.transitions import deadline_of
 from progrock.jobs.values import JobValue
 from progrock.polling import schedule
 
@@ -45,6 +49,17 @@ def next_look(job: JobValue, policy: PollPolicy = POLICY, **values: Any) -> tupl
 def seconds_to(job: JobValue, policy: PollPolicy = POLICY, **values: Any) -> float:
     following, _ = next_look(job, policy, **values)
     return (following - BEGIN).total_seconds()
+
+
+def test_the_first_look_is_at_once_and_the_next_after_min() -> None:
+    following, interval = next_look(a_job(), due=after(-5), is_begun=True)
+    assert following == BEGIN
+    assert next_look(a_job(interval=interval), changed=True) == (after(1), 1.0)
+    assert next_look(a_job(interval=interval), changed=False) == (after(1), 1.0)
+
+
+def test_the_first_look_waits_when_the_start_says_so() -> None:
+    assert seconds_to(a_job(), is_begun=True, retry_after=20.0) == 20
 
 
 def test_the_first_interval_is_min_and_each_unchanged_reply_makes_it_half_as_long_again() -> None:
@@ -95,18 +110,22 @@ def test_a_retry_after_of_nothing_brings_nothing_forward(retry_after: float) -> 
     assert seconds_to(a_job(interval=4.0), retry_after=retry_after) == 6
 
 
+def test_a_retry_after_of_days_counts_as_an_hour() -> None:
+    assert seconds_to(a_job(), PollPolicy(), retry_after=1e9) == 3_600
+
+
 def test_no_retry_after_reaches_beyond_the_deadline() -> None:
     assert seconds_to(a_job(), retry_after=1e9) <= 3_600
 
 
 def test_the_last_look_is_at_the_deadline() -> None:
     assert next_look(a_job(interval=8.0), due=after(3_598), at=after(3_598))[0] == after(3_600)
-    assert schedule.deadline(POLICY, a_job()) == after(3_600)
+    assert deadline_of(POLICY, a_job()) == after(3_600)
 
 
 def test_the_deadline_counts_from_the_start_and_before_it_from_the_request() -> None:
-    assert schedule.deadline(POLICY, a_job(started=after(50))) == after(3_650)
-    assert schedule.deadline(POLICY, a_job(started=None)) == after(3_600)
+    assert deadline_of(POLICY, a_job(started=after(50))) == after(3_650)
+    assert deadline_of(POLICY, a_job(started=None)) == after(3_600)
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1))
@@ -126,6 +145,104 @@ def test_after_a_failed_poll_it_waits_from_the_answer_not_from_the_due_time() ->
     assert seconds_to(a_job(failures=1), at=after(10), chance=0.0) >= 11
 
 
+# --- near the end, and with nobody watching ------------------------------------------------------
+
+
+def test_the_look_is_at_the_end_when_that_comes_before_the_next_one() -> None:
+    assert seconds_to(a_job(interval=8.0, eta=3.0)) == 3
+
+
+def test_near_the_end_it_is_looked_at_no_sooner_than_min() -> None:
+    assert seconds_to(a_job(interval=8.0, eta=0.0)) == 1
+    assert seconds_to(a_job(interval=8.0, eta=0.2), due=BEGIN, at=after(0.5)) == 1
+
+
+def test_an_end_that_is_far_away_changes_nothing() -> None:
+    assert seconds_to(a_job(interval=4.0, eta=100.0)) == 6
+
+
+def test_the_end_brings_nothing_before_the_retry_after() -> None:
+    assert seconds_to(a_job(interval=8.0, eta=3.0), retry_after=5.0) == 5
+
+
+def test_with_nobody_watching_the_interval_grows_though_it_moves() -> None:
+    interval = 1.0
+    for expected in (1.5, 2.25, 3.375, 5.0625, 7.59375, 8, 8):
+        following, interval = next_look(a_job(interval=interval), changed=True, is_watched=False)
+        assert (following, interval) == (after(expected), expected)
+
+
+def test_with_a_watcher_again_a_change_brings_it_back_to_min() -> None:
+    assert next_look(a_job(interval=8.0), changed=True, is_watched=True) == (after(1), 1.0)
+
+
+# --- jobs that began together --------------------------------------------------------------------
+
+
+def looks_of_many(policy: PollPolicy, starts: Sequence[float], until: float) -> list[float]:
+    """Return when jobs that never move are looked at, in seconds; each begins at its start."""
+    chance, looks = random.Random(11), []
+    for started in starts:
+        job = a_job(id=UUID(int=chance.getrandbits(128)), started=after(started))
+        place, due, interval = schedule.place_of(job.id), after(started), 0.0
+        while (due - BEGIN).total_seconds() < until:
+            looks.append((due - BEGIN).total_seconds())
+            following, interval = next_look(
+                replace(job, interval=interval), policy, due=due, at=due, place=place
+            )
+            assert following is not None
+            due = following
+    return looks
+
+
+def fullest(looks: Sequence[float], begin: float, until: float, width: float) -> float:
+    """Return how many times the mean the fullest window of `width` seconds holds."""
+    counts = Counter(int(look / width) for look in looks if begin <= look < until)
+    return max(counts.values()) * (until - begin) / width / sum(counts.values())
+
+
+def test_a_thousand_jobs_that_begin_within_a_second_are_spread_out() -> None:
+    policy, chance = PollPolicy(min=1, max=30), random.Random(7)
+    looks = looks_of_many(policy, [chance.random() for _ in range(1_000)], 600)
+    # Unspread, all of them would come within one second out of thirty: 30 times the mean.
+    assert fullest(looks, 120, 300, 1.0) < 4
+    assert fullest(looks, 300, 600, 1.0) < 3
+    assert fullest(looks, 300, 600, 0.05) < 10  # of 1.7 looks in the mean
+
+
+def test_jobs_that_begin_at_the_same_moment_draw_apart_where_the_interval_is_fixed() -> None:
+    looks = looks_of_many(PollPolicy(min=1, max=1), [0.0] * 1_000, 20)
+    assert fullest(looks, 0, 1, 0.05) == 20  # the first look is at once
+    assert fullest(looks, 5, 20, 0.05) < 6
+
+
+@given(place=st.floats(0, 0.9999), interval=st.floats(0, 40), eta=st.none() | st.floats(0, 100))
+def test_spreading_shortens_an_interval_by_a_tenth_at_most_and_never_below_min(
+    place: float, interval: float, eta: float | None
+) -> None:
+    policy = PollPolicy(min=1, max=30)
+    plain = schedule.next_interval(policy, interval, changed=False)
+    found = seconds_to(a_job(interval=interval), policy, place=place)
+    assert found >= 1
+    assert 0.9 * plain - 1e-6 <= found <= max(plain, 1.1) + 1e-6
+    assert 1 <= seconds_to(a_job(interval=interval, eta=eta), policy, place=place) <= 30
+
+
+@given(st.floats(0, 0.9999))
+def test_where_min_is_max_jobs_are_spread_once_and_then_keep_time(place: float) -> None:
+    policy = PollPolicy(min=2, max=2)
+    assert 2 <= seconds_to(a_job(), policy, place=place) <= 2.5
+    assert seconds_to(a_job(interval=2.0), policy, place=place) == 2
+
+
+def test_the_place_of_a_job_is_one_of_many() -> None:
+    chance = random.Random(3)
+    places = [schedule.place_of(UUID(int=chance.getrandbits(128))) for _ in range(1_000)]
+    assert all(0 <= place < 1 for place in places)
+    assert len(set(places)) > 950
+    assert 0.4 < sum(places) / 1_000 < 0.6
+
+
 @given(
     interval=st.floats(0, 1e6),
     failures=st.integers(0, 10**9),
@@ -134,6 +251,10 @@ def test_after_a_failed_poll_it_waits_from_the_answer_not_from_the_due_time() ->
     changed=st.booleans(),
     retry_after=st.none() | st.floats(-1e12, 1e12),
     chance=st.floats(0, 1),
+    eta=st.none() | st.floats(0, 1e9),
+    place=st.floats(0, 0.9999),
+    is_begun=st.booleans(),
+    is_watched=st.booleans(),
     policy=st.builds(
         PollPolicy,
         min=st.floats(0.01, 10),
@@ -150,10 +271,14 @@ def test_the_next_look_is_never_in_the_past_nor_beyond_the_deadline(
     changed: bool,
     retry_after: float | None,
     chance: float,
+    eta: float | None,
+    place: float,
+    is_begun: bool,
+    is_watched: bool,
     policy: PollPolicy,
 ) -> None:
     at = after(age)
-    job = a_job(interval=interval, failures=failures)
+    job = a_job(interval=interval, failures=failures, eta=eta)
     following, kept = schedule.next_look(
         policy,
         job,
@@ -162,7 +287,10 @@ def test_the_next_look_is_never_in_the_past_nor_beyond_the_deadline(
         changed=changed,
         retry_after=retry_after,
         chance=chance,
+        is_begun=is_begun,
+        place=place,
+        is_watched=is_watched,
     )
     assert following is not None
-    assert at <= following <= max(at, schedule.deadline(policy, job))
-    assert failures or policy.min <= kept <= policy.max
+    assert at <= following <= max(at, deadline_of(policy, job))
+    assert failures or is_begun or policy.min <= kept <= policy.max

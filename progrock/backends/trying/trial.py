@@ -32,7 +32,7 @@ from progrock.backends.trying.happenings import (
 from progrock.backends.trying.hiding import hide_reply, hide_request
 from progrock.backends.trying.watching import take_role, watched
 from progrock.jobs import transitions
-from progrock.jobs.changes import CancelRequested, Change, Ended, JobError, Observation
+from progrock.jobs.changes import CancelRequested, Change, Ended, JobError, Started
 from progrock.jobs.states import JobErrorCode, State
 from progrock.jobs.transitions import Step
 from progrock.jobs.values import JobValue
@@ -110,7 +110,7 @@ class Trial:
     def _look(self) -> None:
         self.job = replace(self.job, look=self.job.look + 1)
         now = self.line.now()
-        if now >= schedule.deadline(self.policy, self.job):
+        if now >= transitions.deadline_of(self.policy, self.job):
             self._begin("deadline")
             self._advance(self._timed_out())
         elif self.job.started is None:
@@ -148,9 +148,10 @@ class Trial:
             step.job,
             due=self._due,
             at=at,
-            changed=step.changed or not isinstance(change, Observation),
+            changed=step.changed,
             retry_after=getattr(seen, "retry_after", None),
             chance=NO_CHANCE,
+            is_begun=isinstance(change, Started),
         )
         self._due, self._is_start_open = due or at, False
         self._take(change, step._replace(job=step.job.evolve({"interval": interval})))
