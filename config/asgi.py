@@ -1,4 +1,4 @@
-"""The ASGI entry point: HTTP to Django, `/prog/` to the consumer."""
+"""The ASGI entry point: `/prog/` to the consumer, event streams to theirs, HTTP to Django."""
 
 import os
 import warnings
@@ -14,6 +14,7 @@ django_application = get_asgi_application()  # sets Django up before the consume
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from progrock.api.event_streams import EventStreams  # noqa: E402
 from progrock.live.consumer import ProgressConsumer  # noqa: E402
 from progrock.live.handshake import Application, Handshake, nothing_here  # noqa: E402
 from progrock.signals import reload_on_hangup  # noqa: E402
@@ -26,7 +27,7 @@ routes: list[Any] = [
 ]
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": EventStreams(cast("Application", django_application)),
         "websocket": Handshake(cast("Application", URLRouter(routes))),
     }
 )

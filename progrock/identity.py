@@ -151,12 +151,17 @@ def of_request(request: HttpRequest) -> Who:
         return by_token(token)
     who = of_session(request.user, request.session.session_key)
     if who.is_anonymous and not conf.anonymous_allowed():
-        raise RequestError(
-            ErrorCode.NOT_AUTHENTICATED,
-            "Log in, or send a token as 'Authorization: Bearer TOKEN' "
-            "(manage.py tokens create USER makes one).",
-        )
+        raise nobody()
     return who
+
+
+def nobody() -> RequestError:
+    """Return the error for a visitor in no name where one is needed."""
+    return RequestError(
+        ErrorCode.NOT_AUTHENTICATED,
+        "Log in, or send a token as 'Authorization: Bearer TOKEN' "
+        "(manage.py tokens create USER makes one).",
+    )
 
 
 def bearer_of(authorization: str) -> str | None:

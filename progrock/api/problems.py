@@ -27,7 +27,11 @@ def response_to(exc: RequestError, status: int | None = None) -> HttpResponse:
 def unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:
     """Return the answer when something of ours failed; the reason goes to the log alone."""
     logger.error("a request failed", path=request.path, exc_info=exc)
-    sorry = RequestError(
+    return response_to(sorry())
+
+
+def sorry() -> RequestError:
+    """Return the error for what failed on our side."""
+    return RequestError(
         ErrorCode.UNAVAILABLE, "This cannot be answered just now; try again.", retry_after=1
     )
-    return response_to(sorry)

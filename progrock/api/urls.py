@@ -10,7 +10,7 @@ from ninja.parser import Parser
 from redis import RedisError
 
 from progrock import __version__
-from progrock.api import backends, comments, edits, hooks, problems, results, shares
+from progrock.api import backends, comments, edits, events, hooks, problems, results, shares
 from progrock.api.guard import admit
 from progrock.errors import RequestError
 from progrock.protocol.codec import decode_json, describe
@@ -39,6 +39,8 @@ api.add_router("/jobs", edits.router)  # that of jobs, with PATCH
 api.add_router("/jobs", comments.router)
 api.add_router("/jobs", shares.router)
 api.add_router("/jobs", results.router)
+api.add_router("/jobs", events.router)
+api.add_router("/events", events.feed_router)
 api.add_router("/backends", backends.router)
 api.add_router("/hooks", hooks.router)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from progrock.errors import RequestError, unknown_job
 from progrock.identity import Who
@@ -14,6 +14,7 @@ from progrock.jobs import access
 from progrock.jobs.states import State
 from progrock.live.publishing import Facts
 from progrock.models import Event, Job
+from progrock.protocol.codec import decode_json
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import Filter, as_job_id
 
@@ -102,6 +103,46 @@ def events_after(job: UUID | str, after: int, limit: int) -> list[StoredEvent]:
         .values_list("seq", "type", "frame")[:limit]
     )
     return [StoredEvent(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An event of some job, with what decided who might see it; labels are those of today."""
+
+    job: str
+    event: StoredEvent
+    facts: Facts
+
+
+def events_since(who: Who, wanted: Filter, at: datetime, limit: int) -> list[PastEvent] | None:
+    """Return the events since a time of the jobs that a visitor may see, in the order of time.
+
+    None where there are more than `limit`, or not all are kept. The filter's states are left to
+    the caller, for they are those of the event and not of the job.
+    """
+    wanted = wanted.model_copy(update={"state": None})
+    changed = matching(access.visible_to(who), who, wanted).filter(updated__gte=at)
+    jobs = {job.id: facts_of(job) for job in changed.order_by("-updated")[: limit + 1]}
+    if len(jobs) > limit:
+        return None
+    rows = Event.objects.filter(job_id__in=jobs, at__gte=at).order_by("at", "seq")
+    events = list(rows.values_list("job_id", "seq", "type", "frame")[: limit + 1])
+    if len(events) > limit:
+        return None
+    oldest = dict(Event.objects.filter(job_id__in=jobs).values_list("job_id").annotate(Min("seq")))
+    first: dict[UUID, int] = {}
+    for job, seq, _, _ in events:
+        first.setdefault(job, seq)
+    if any(seq > 1 and oldest[job] >= seq for job, seq in first.items()):
+        return None  # what came before was pruned, and may have been later than `at`
+    return [
+        PastEvent(
+            str(job),
+            StoredEvent(seq, type_, frame),
+            jobs[job]._replace(state=decode_json(frame)["state"]),
+        )
+        for job, seq, type_, frame in events
+    ]
 
 
 def seqs_of(jobs: Sequence[str]) -> dict[str, int]:

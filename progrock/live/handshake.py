@@ -27,7 +27,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_FOREIGN_HOST = RequestError(ErrorCode.BAD_MESSAGE, "This host is not one of the site's own.")
+FOREIGN_HOST = RequestError(ErrorCode.BAD_MESSAGE, "This host is not one of the site's own.")
 _FOREIGN_PAGE = RequestError(ErrorCode.NOT_PERMITTED, "Pages of other sites may not connect.")
 _NOTHING_HERE = RequestError(ErrorCode.NOT_FOUND, "There is nothing here; the address is /prog/.")
 
@@ -39,26 +39,44 @@ class Handshake:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
-        }
-        host = headers.get("host", "")
-        if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
-            await _refuse(scope, receive, send, _FOREIGN_HOST, 400)
-            return
-        origin = headers.get("origin")
-        scheme = "https" if scope.get("scheme") == "wss" else "http"
-        is_own = origin is not None and identity.is_own_origin(origin, host, scheme)
-        if origin is not None and not is_own:
-            await _refuse(scope, receive, send, _FOREIGN_PAGE)
-            return
-        try:
-            scope["who"] = await database_sync_to_async(_identify)(headers, is_own)
-        except RequestError as exc:
-            await _refuse(scope, receive, send, exc)
-            return
-        await self.inner(scope, receive, send)
+        refusal = await _admit(scope)
+        if refusal is None:
+            await self.inner(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send, *refusal)
+
+
+async def _admit(scope: Scope) -> tuple[RequestError, int | None] | None:
+    """Put `who` into the scope, or return the reason of a refusal and, if not its own, its status.
+
+    A function of its own, so that the headers do not stay for as long as the connection.
+    """
+    headers = headers_of(scope)
+    host = headers.get("host", "")
+    if not is_own_host(host):
+        return FOREIGN_HOST, 400
+    origin = headers.get("origin")
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    is_own = origin is not None and identity.is_own_origin(origin, host, scheme)
+    if origin is not None and not is_own:
+        return _FOREIGN_PAGE, None
+    try:
+        scope["who"] = await database_sync_to_async(_identify)(headers, is_own)
+    except RequestError as exc:
+        return exc, None
+    return None
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request, by their names in lower case."""
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+
+
+def is_own_host(host: str) -> bool:
+    """Whether a Host header names the site."""
+    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,13 +89,14 @@ def _identify(headers: dict[str, str], is_own_origin: bool) -> Who | None:
     if token is not None:
         return identity.by_token(token)
     if is_own_origin:
-        who = _by_session(headers.get("cookie", ""))
+        who = by_session(headers.get("cookie", ""))
         if not who.is_anonymous:
             return who
     return ANONYMOUS if conf.anonymous_allowed() else None
 
 
-def _by_session(cookies: str) -> Who:
+def by_session(cookies: str) -> Who:
+    """Return whose session a Cookie header names; the anonymous visitor where it names none."""
     try:
         morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

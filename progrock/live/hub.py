@@ -21,6 +21,7 @@ from progrock.identity import Who
 from progrock.jobs import queries
 from progrock.jobs.states import TERMINAL
 from progrock.live import publishing, rights
+from progrock.live.heart import beat_seconds
 from progrock.live.publishing import Facts, Published, group_of, unpack
 from progrock.protocol.codec import decode_json
 
@@ -72,7 +73,7 @@ class Hub:
     def __init__(self) -> None:
         self._topics: dict[str, Topic] = {}
         self._feeds: set[Watcher] = set()
-        self._watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, tuple[str, ...]] = {}  # with the jobs that each follows
         self._feed_since = 0.0  # Unix time; jobs that began since are told from event 1
         self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,18 +84,18 @@ class Hub:
 
     def join(self, watcher: Watcher) -> None:
         """Know a watcher, so that its heart beats; the first one starts the hub."""
-        self._watchers.add(watcher)
+        self._watchers.setdefault(watcher, ())
         if not self._is_started:
             self._is_started = True
             self._run(self._receive())
+            self._run(self._beat())
             self._run(self._keep_house())
 
     def leave(self, watcher: Watcher) -> None:
         """Forget a watcher and all that it follows."""
-        self._watchers.discard(watcher)
         self.unwatch_feed(watcher)
-        for job in [job for job, topic in self._topics.items() if watcher in topic.watchers]:
-            self.unwatch(watcher, job)
+        for job in self._watchers.pop(watcher, ()):
+            self._discard(watcher, job)
 
     def watch(self, watcher: Watcher, job: str, seq: int, facts: Facts, shard: int) -> None:
         """Hand a watcher a job's events from now on; `seq` is the job's, as read before.
@@ -105,7 +106,9 @@ class Hub:
         topic = self._topics.get(job)
         if topic is None:
             topic = self._topics[job] = Topic(seq, facts, shard)
-        topic.watchers.add(watcher)
+        if watcher not in topic.watchers:
+            topic.watchers.add(watcher)
+            self._watchers[watcher] = (*self._watchers.get(watcher, ()), job)
 
     def caught_up(self, job: str, seq: int) -> None:
         """Say that the log holds `seq`: if the others have not been told so far, tell them."""
@@ -116,6 +119,12 @@ class Hub:
 
     def unwatch(self, watcher: Watcher, job: str) -> None:
         """End what `watch` began."""
+        followed = self._watchers.get(watcher, ())
+        if job in followed:
+            self._watchers[watcher] = tuple(other for other in followed if other != job)
+            self._discard(watcher, job)
+
+    def _discard(self, watcher: Watcher, job: str) -> None:
         topic = self._topics.get(job)
         if topic is not None:
             topic.watchers.discard(watcher)
@@ -236,12 +245,16 @@ class Hub:
             for packed in message["events"]:
                 self.take(unpack(packed))
 
-    async def _keep_house(self) -> None:
+    async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(RECONCILE_SECONDS)
+            await asyncio.sleep(beat_seconds())
             now = time.monotonic()
             for watcher in tuple(self._watchers):
                 watcher.on_beat(now)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(RECONCILE_SECONDS)
             try:
                 await self.reconcile()
             except Exception as exc:  # noqa: BLE001 - the database may be away for a while

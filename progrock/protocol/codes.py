@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_WATCHES = "too_many_watches"
     UNAVAILABLE = "unavailable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # HTTP only; beyond PROTOCOL
+    NOT_ACCEPTABLE = "not_acceptable"  # HTTP only; beyond PROTOCOL
     NOT_FOUND = "not_found"  # HTTP only: no such address or nothing there; beyond PROTOCOL
 
     @property
@@ -53,6 +54,7 @@ _STATUS: Final = {
     ErrorCode.TOO_MANY_WATCHES: 429,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.NOT_ACCEPTABLE: 406,
     ErrorCode.NOT_FOUND: 404,
 }
 

@@ -42,7 +42,8 @@ Text = Annotated[str, AfterValidator(_storable)]
 Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
 Labels = Annotated[list[Label], Field(max_length=LABELS)]
 Params = Annotated[dict[str, Any], AfterValidator(_storable)]
-Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+MAX_SEQ = 2**53  # what JSON numbers hold exactly in every language
+Seq = Annotated[int, Field(strict=True, ge=0, le=MAX_SEQ)]
 
 
 def _spoken(text: str) -> str:

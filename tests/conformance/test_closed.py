@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.conformance.conftest import Connect
 from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
+from tests.conformance.streams import STREAM, streamed
 from tests.conformance.target import ClosedTarget, Visitor
 
 pytestmark = pytest.mark.usefixtures("undecided")
@@ -364,3 +365,44 @@ def test_who_says_nothing_of_himself_is_closed_with_4408(undecided: Undecided) -
 
     assert undecided.answer["code"] == "not_authenticated"
     assert undecided.code == 4408
+
+
+# --- event streams ---
+
+
+def test_a_stream_needs_to_know_who_is_there(closed: ClosedTarget, api: httpx.Client) -> None:
+    job = api.post("jobs", json=closed.work.request(), headers=bearer(closed.one)).json()["job"]
+
+    for path in ("events", f"jobs/{job}/events"):
+        answer = api.get(path, headers=STREAM)
+        assert answer.status_code == 401
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "not_authenticated"
+
+
+def test_a_stream_of_anothers_job_is_404(closed: ClosedTarget, api: httpx.Client) -> None:
+    job = api.post("jobs", json=closed.work.request(), headers=bearer(closed.one)).json()["job"]
+
+    answer = api.get(f"jobs/{job}/events", headers={**STREAM, **bearer(closed.other)})
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "unknown_job"
+
+
+def test_a_feed_tells_of_ones_own_jobs_only(closed: ClosedTarget, api: httpx.Client) -> None:
+    label = uuid.uuid4().hex
+    one, other = bearer(closed.one), bearer(closed.other)
+    with streamed(api, "events", params={"label": label}, headers=one) as stream:
+        assert stream.next().frame["jobs"] == []
+        jobs = [
+            api.post("jobs", json=closed.work.request(labels=[label]), headers=who).json()["job"]
+            for who in (other, one)
+        ]
+        seen = {event.frame["job"] for event in stream.until("complete")}
+
+    assert seen == {jobs[1]}
+
+
+def test_a_session_may_stream(closed: ClosedTarget, session: httpx.Client) -> None:
+    with streamed(session, "/api/v1/events", params={"label": uuid.uuid4().hex}) as stream:
+        assert stream.next().type == "snapshot"

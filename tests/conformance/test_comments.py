@@ -99,7 +99,7 @@ def test_the_history_has_what_was_said_first_at_first(
     connection.ask("watch", job=ended)
     for number in range(3):
         connection.ask("comment", job=ended, text=f"{number}")
-    connection.settle()
+    said(connection, ended, "2")
 
     page = history(http, ended)
 

@@ -1,0 +1,130 @@
+"""Which jobs a connection follows, and how far it has been told of each.
+
+Whoever begins to follow a job reads the log first, page by page and as fast as the connection
+takes it; what the hub hands on meanwhile is only noted by its number, for it is in the log as well.
+So nothing is lost, nothing comes twice, and nothing piles up.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from channels.db import database_sync_to_async
+
+from progrock.identity import Who
+from progrock.jobs import queries
+from progrock.jobs.queries import StoredEvent
+from progrock.jobs.snapshot import snapshot
+from progrock.live.hub import Watcher, hub
+from progrock.live.outbox import Outbox
+from progrock.live.publishing import Published
+from progrock.models import Job
+from progrock.protocol.frames import Frame
+
+PAGE = 250  # events read at once; fewer than an outbox holds
+TAKE_SECONDS = 30.0  # in which a connection has to take a page
+
+
+class _Position:
+    """How far a connection was told of a job."""
+
+    __slots__ = ("ahead", "is_reading", "seq")
+
+    def __init__(self) -> None:
+        self.seq = 0  # the last event that was put into the outbox
+        self.ahead = 0  # the last one that the hub handed on while the log is read
+        self.is_reading = True
+
+
+class Following:
+    """The jobs that one connection follows."""
+
+    __slots__ = ("_as_kept", "_outbox", "_positions", "_watcher")
+
+    def __init__(
+        self, watcher: Watcher, outbox: Outbox, as_kept: Callable[[str, StoredEvent], str]
+    ) -> None:
+        """`as_kept` gives the text for the outbox of a job's event that was read from the log."""
+        self._watcher = watcher
+        self._outbox = outbox
+        self._as_kept = as_kept
+        self._positions: dict[str, _Position] = {}
+
+    def __contains__(self, job: object) -> bool:
+        return job in self._positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def begin(self, job: Job) -> None:
+        """Follow a job. Nothing is told before `read_on` says from where."""
+        id_ = str(job.id)
+        self._positions[id_] = _Position()
+        hub().watch(self._watcher, id_, job.seq, queries.facts_of(job), job.shard)
+
+    def end(self, job: str) -> None:
+        """Follow a job no longer."""
+        if self._positions.pop(job, None) is not None:
+            hub().unwatch(self._watcher, job)
+
+    async def read_on(
+        self, job: str, after: int, until: int, page: Sequence[StoredEvent] = ()
+    ) -> None:
+        """Tell the events after `after` from the log, at least up to `until`, then as they come.
+
+        `page` holds the first of them where they have been read already. A connection that takes
+        too long, or a log that has lost them meanwhile, fails the watcher.
+        """
+        position = self._positions[job]
+        position.seq = after
+        try:
+            while max(until, position.ahead) > position.seq and not self._outbox.is_closed:
+                page = page or await database_sync_to_async(queries.events_after)(
+                    job, position.seq, PAGE
+                )
+                if not page or page[0].seq != position.seq + 1:
+                    raise LookupError("the events are no longer kept")
+                for event in page:
+                    self._outbox.put(self._as_kept(job, event))
+                position.seq = page[-1].seq
+                page = ()
+                async with asyncio.timeout(TAKE_SECONDS):
+                    await self._outbox.drained()
+        except (LookupError, TimeoutError):
+            self.end(job)
+            self._watcher.fail()
+        except BaseException:
+            self.end(job)
+            raise
+        position.is_reading = False
+
+    def deliver(self, event: Published) -> bool:
+        """Take an event from the hub, once and in order; False where it is not told (yet)."""
+        position = self._positions.get(event.job)
+        if position is None:
+            return False
+        if position.is_reading:
+            position.ahead = max(position.ahead, event.seq)
+            return False
+        if event.seq <= position.seq:
+            return False
+        position.seq = event.seq
+        self._outbox.put(event.frame, event)
+        return True
+
+
+def opening(
+    who: Who, job: str, after: int | None, watchers: int
+) -> tuple[Frame, list[StoredEvent] | None]:
+    """Return a job's snapshot, and the first events after `after` that the log holds.
+
+    None in their place: begin from the snapshot, for nobody asked for events, or the log no longer
+    has all of them, or `after` is beyond it. Raises RequestError(unknown_job).
+    """
+    found = queries.find_job(who, job)
+    present = snapshot(found, who, watchers)
+    if after is None or after > found.seq:
+        return present, None
+    if after == found.seq:
+        return present, []
+    kept = queries.events_after(found.id, after, PAGE)
+    return present, kept if kept and kept[0].seq == after + 1 else None
