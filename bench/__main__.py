@@ -6,10 +6,11 @@ import signal
 import sys
 import time
 
-from bench import fanout, latency, ledger, polling, reading, report
+from bench import fanout, latency, ledger, polling, reading, report, scale
 
 BENCHES = {
     "polling": polling.run,
+    "scale": scale.run,
     "fanout": fanout.run,
     "latency": latency.run,
     "reading": reading.run,

@@ -4,7 +4,9 @@
 
 `GET /jobs/ID` answers in the form of our own contract, further on at each look; the message holds
 the monotonic time of the reply in nanoseconds. `GET /looks` tells how many there were, `GET /gaps`
-the seconds between each two at the same job, `GET /reset` forgets both.
+the seconds between each two at the same job, `GET /looked_at` how many jobs had any, `GET
+/reset` forgets all of it. `GET /latency/MS` puts off each later answer to a look by so
+many milliseconds, `GET /still/1` lets the jobs stand still, each with the same reply every time.
 """
 
 import asyncio
@@ -25,6 +27,8 @@ class Looks:
     """How often and when each job was looked at."""
 
     def __init__(self) -> None:
+        self.latency = 0.0  # seconds
+        self.is_still = False
         self.forget()
 
     def forget(self) -> None:
@@ -43,6 +47,8 @@ class Looks:
         if before is not None:
             self.gaps.append(now - before)
         self.last[job] = now
+        if self.is_still:
+            return b'{"id":"%b","state":"running","progress":50,"message":"It stands"}' % job
         progress = min(done * STEP, MAX_PROGRESS)
         return (
             b'{"id":"%b","state":"running","progress":%.2f,"current":%d,"total":%d,'
@@ -54,8 +60,9 @@ class Looks:
 class Connection(asyncio.Protocol):
     """One connection, kept alive; requests have no body."""
 
-    def __init__(self, looks: Looks) -> None:
+    def __init__(self, looks: Looks, loop: asyncio.AbstractEventLoop) -> None:
         self._looks = looks
+        self._loop = loop
         self._left = b""
         self._transport: asyncio.WriteTransport
 
@@ -67,25 +74,44 @@ class Connection(asyncio.Protocol):
         """Answer each whole request."""
         *requests, self._left = (self._left + data).split(b"\r\n\r\n")
         for request in requests:
-            body = self._body(request.split(b" ", 2)[1])
-            self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-            )
+            path = request.split(b" ", 2)[1]
+            if not path.startswith(b"/jobs/"):
+                self._write(self._told(path))
+            elif self._looks.latency:
+                self._loop.call_later(self._looks.latency, self._answer, path[6:])
+            else:
+                self._answer(path[6:])
 
-    def _body(self, path: bytes) -> bytes:
-        if path.startswith(b"/jobs/"):
-            return self._looks.answer(path[6:])
-        if path == b"/reset":
-            self._looks.forget()
-        return orjson.dumps(self._looks.gaps if path == b"/gaps" else self._looks.count)
+    def _answer(self, job: bytes) -> None:
+        self._write(self._looks.answer(job))
+
+    def _write(self, body: bytes) -> None:
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+
+    def _told(self, path: bytes) -> bytes:
+        looks = self._looks
+        match path.split(b"/")[1:]:
+            case [b"reset"]:
+                looks.forget()
+            case [b"gaps"]:
+                return orjson.dumps(looks.gaps)
+            case [b"looked_at"]:
+                return orjson.dumps(len(looks.by_job))
+            case [b"latency", millis]:
+                looks.latency = float(millis) / 1e3
+            case [b"still", is_still]:
+                looks.is_still = is_still == b"1"
+        return orjson.dumps(looks.count)
 
 
 async def serve(port: int) -> None:
     """Answer for ever."""
     looks = Looks()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(looks), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Connection(looks, loop), "127.0.0.1", port)
     await server.serve_forever()
 
 

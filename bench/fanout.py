@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from bench import report
 from bench.measuring import Window, measure
-from bench.stack import Side, Stack, stack
+from bench.stack import BOTH, Side, Stack, stack
 
 CONNECTIONS = 500
 MANY_JOBS = 1_000
@@ -30,7 +30,7 @@ def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
         for title, (jobs, connections) in list(shapes.items())[: 1 if quick else None]:
             rounds: dict[str, list[report.Figures]] = defaultdict(list)
             for _ in range(1 if quick else 3):
-                for side in Side:
+                for side in BOTH:
                     seen = _fan_out(made, side, jobs, connections, 3.0 if quick else 5.0)
                     rounds[side].append(_figures(seen))
             sides = {side: report.medians(figures) for side, figures in rounds.items()}

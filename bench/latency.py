@@ -11,7 +11,7 @@ from collections import defaultdict
 import orjson
 
 from bench import report
-from bench.stack import Side, Stack, stack
+from bench.stack import BOTH, Side, Stack, stack
 
 JOBS = (1, 20)
 SECONDS = 0.25
@@ -24,7 +24,7 @@ def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
         for jobs in JOBS[: 1 if quick else None]:
             rounds: dict[str, list[report.Figures]] = defaultdict(list)
             for _ in range(1 if quick else 2):
-                for side in Side:
+                for side in BOTH:
                     rounds[side].append(_watched(made, side, jobs, 3.0 if quick else 6.0))
             sides = {side: report.medians(figures) for side, figures in rounds.items()}
             for figures in sides.values():

@@ -1,8 +1,8 @@
 """Polls a second and worker core: the plain design, ours, and a bare aiohttp loop as the limit.
 
 Saturated: more jobs fall due than a worker can look at. The polls are counted by the backend; a
-poll costs the CPU time of the worker and all its processes. Lag, from due to done, is measured
-apart, with so few jobs that the plain design keeps up.
+poll costs the CPU time of the worker and all its processes. How many polls are done of those that
+are wanted, and how late, is measured apart, with a backend at once and with one that takes 50 ms.
 """
 
 import os
@@ -18,11 +18,15 @@ from bench.stack import IN_FLIGHT, Side, Stack, stack
 JOBS = 1_000
 SECONDS = 0.1  # the interval: ten thousand polls a second are wanted
 LAG_JOBS = 100
-LAG_MANY_JOBS = 1_000
 LAG_SECONDS = 1.0
+MANY_JOBS = 10_000
+SLOW_JOBS = 2_000
+SLOW_MS = 50.0
+SLOW_IN_FLIGHT = 256
 WARM_UP = 1.5
 
-Results = dict[str, dict[str, dict[str, float]]]
+Figures = dict[str, float]
+Results = dict[str, dict[str, Figures]]
 
 
 def run(*, quick: bool) -> Results:
@@ -35,45 +39,56 @@ def run(*, quick: bool) -> Results:
         with stack(database_url) as made:
             results[f"polling, {name}"] = _saturated(made, name, quick=quick)
             if not quick:
-                results[f"lag, {name}"] = _lag(made, name)
+                results[f"wanted, {name}"] = _wanted(made, name)
     return results
 
 
-def _saturated(made: Stack, name: str, *, quick: bool) -> dict[str, dict[str, float]]:
+# --- saturated ----------------------------------------------------------------------------------
+
+
+def _saturated(made: Stack, name: str, *, quick: bool) -> dict[str, Figures]:
     window = 3.0 if quick else 6.0
     rounds: dict[str, list[report.Figures]] = defaultdict(list)
     for _ in range(1 if quick else 3):
         for side in Side:
             rounds[side].append(_side(made, side, window))
+        made.behave(is_still=True)
+        rounds["ours, unchanged"].append(_side(made, Side.OURS, window, is_written=False))
+        made.behave()
         rounds["bare"].append(_bare(made, window))
     sides = {side: report.medians(figures) for side, figures in rounds.items()}
-    plain, ours, bare = (sides[side]["polls/s per core"] for side in ("plain", "ours", "bare"))
-    sides["plain"]["ratio"], sides["ours"]["ratio"] = 1.0, ours / plain
-    sides["ours"]["of bare"] = ours / bare
+    plain, bare = (sides[side]["polls/s per core"] for side in ("plain", "bare"))
+    for side, figures in sides.items():
+        figures["ratio"] = figures["polls/s per core"] / plain
+        if side != "bare":
+            figures["of bare"] = figures["polls/s per core"] / bare
     print(report.table(f"Polling, saturated, {JOBS} jobs, {name}", sides))
     return sides
 
 
-def _side(made: Stack, side: Side, window: float) -> dict[str, float]:
+def _side(made: Stack, side: Side, window: float, *, is_written: bool = True) -> Figures:
     made.seed(side, jobs=JOBS, seconds=SECONDS)
     with made.worker(side) as worker:
-        figures = _watched(made, worker, window)
-    looks, written = made.looks(), made.written(side)
-    figures["written %"] = 100 * written / looks
-    figures["a transaction"] = written / made.transactions() if side is Side.OURS else 1.0
+        figures = watched(made, worker, window)
+    if is_written:
+        looks, written = made.looks(), made.written(side)
+        figures["written %"] = 100 * written / looks
+        if side.is_ours:
+            figures["a transaction"] = written / made.transactions()
     return figures
 
 
-def _bare(made: Stack, window: float) -> dict[str, float]:
+def _bare(made: Stack, window: float) -> Figures:
     words = ["-m", "bench.bare", made.backend_url, str(JOBS), str(IN_FLIGHT)]
     made.forget()
     with Child("bare", [sys.executable, *words], os.environ, made.folder) as child:
-        return _watched(made, child, window)
+        return watched(made, child, window)
 
 
-def _watched(made: Stack, child: Child, window: float) -> dict[str, float]:
+def watched(made: Stack, child: Child, window: float, warm_up: float = WARM_UP) -> Figures:
+    """Return what a worker did in a window, after a time to warm up."""
     child.wait_for(made.looks, "the first poll")
-    time.sleep(WARM_UP)
+    time.sleep(warm_up)
     seen = measure(window, made.looks, {"worker": child, "backend": made.backend})
     return {
         "polls/s": seen.units / seen.seconds,
@@ -84,33 +99,55 @@ def _watched(made: Stack, child: Child, window: float) -> dict[str, float]:
     }
 
 
-def _lag(made: Stack, name: str) -> dict[str, dict[str, float]]:
-    """How late a look is done. Ours is in the log; theirs shows in the time between two looks.
+# --- wanted -------------------------------------------------------------------------------------
 
-    A task comes back an interval after it is done, so what is beyond the interval from one request
-    to the next is the lateness of a look and its duration.
+
+def _wanted(made: Stack, name: str) -> dict[str, Figures]:
+    """How many of the wanted polls are done, and how late.
+
+    Ours is in the log. A plain task comes back an interval after it is done, so what is beyond the
+    interval from one request to the next is the lateness of a look and its duration.
     """
-    sides: dict[str, dict[str, float]] = {}
-    for side, jobs in ((Side.PLAIN, LAG_JOBS), (Side.OURS, LAG_JOBS), (Side.OURS, LAG_MANY_JOBS)):
-        made.seed(side, jobs=jobs, seconds=LAG_SECONDS)
-        with made.worker(side) as worker:
-            worker.wait_for(made.looks, "the first poll")
-            time.sleep(WARM_UP)
-            made.forget()
-            since = time.time()
-            seen = measure(10.0, made.looks, {"worker": worker})
-            gaps = made.gaps()
-        if side is Side.OURS:
-            late = made.lateness(LAG_SECONDS, since)
-        else:
-            late = [1e3 * (gap - LAG_SECONDS) for gap in gaps]
-        p50, p99 = report.percentiles(late)
-        sides[f"{side}, {jobs} jobs"] = {
-            "polls/s": seen.units / seen.seconds,
-            "wanted": jobs / LAG_SECONDS,
-            "late p50 ms": p50,
-            "late p99 ms": p99,
-            "worker CPU %": seen.share("worker"),
-        }
-    print(report.table(f"Lag from due to done, each {LAG_SECONDS:g} s, {name}", sides))
+    sides: dict[str, Figures] = {}
+    for latency, side, jobs in (
+        (0.0, Side.PLAIN, LAG_JOBS),
+        (0.0, Side.OURS, LAG_JOBS),
+        (0.0, Side.THREADS, JOBS),
+        (0.0, Side.OURS, JOBS),
+        (0.0, Side.OURS, MANY_JOBS),
+        (SLOW_MS, Side.PLAIN, LAG_JOBS),
+        (SLOW_MS, Side.THREADS, SLOW_JOBS),
+        (SLOW_MS, Side.OURS, SLOW_JOBS),
+    ):
+        made.behave(latency_ms=latency)
+        backend = f", {latency:g} ms" if latency else ""
+        sides[f"{side}, {jobs:,} jobs{backend}"] = _each_second(made, side, jobs)
+    made.behave()
+    print(report.table(f"Each job each {LAG_SECONDS:g} s, {name}", sides))
     return sides
+
+
+def _each_second(made: Stack, side: Side, jobs: int) -> Figures:
+    made.seed(side, jobs=jobs, seconds=LAG_SECONDS, in_flight=SLOW_IN_FLIGHT)
+    with made.worker(side) as worker:
+        worker.wait_for(made.looks, "the first poll")
+        time.sleep(WARM_UP + 3 * LAG_SECONDS)
+        made.forget()
+        since = time.time()
+        seen = measure(10.0, made.looks, {"worker": worker})
+        gaps, looked_at = made.gaps(), made.looked_at()
+    if side.is_ours:
+        late = made.lateness(LAG_SECONDS, since)
+    else:
+        late = [1e3 * (gap - LAG_SECONDS) for gap in gaps]
+    p50, p99 = report.percentiles(late)
+    wanted = jobs / LAG_SECONDS
+    return {
+        "polls/s": seen.units / seen.seconds,
+        "of wanted": seen.units / seen.seconds / wanted,
+        "late p50 ms": p50,
+        "late p99 ms": p99,
+        "without any": float(jobs - looked_at),
+        "worker CPU %": seen.share("worker"),
+        "µs CPU/poll": seen.micros_per_unit("worker"),
+    }

@@ -15,6 +15,7 @@ from uuid import UUID
 import django
 import orjson
 import uuid_utils.compat as uuids
+from django.conf import settings
 
 from bench.stack import BACKEND_NAME
 
@@ -22,11 +23,13 @@ from bench.stack import BACKEND_NAME
 def seed_plain(ids: list[UUID], seconds: float) -> None:
     """One row and one countdown task each."""
     from bench.plain.models import Job  # noqa: PLC0415
-    from bench.plain.tasks import poll  # noqa: PLC0415
+    from bench.plain.tasks import poll, poll_all  # noqa: PLC0415
 
     Job.objects.all().delete()
     Job.objects.bulk_create(Job(id=id_, operation=f"op-{n}") for n, id_ in enumerate(ids))
-    if seconds:
+    if seconds and settings.IN_THREADS:
+        poll_all.apply_async()
+    elif seconds:
         for n, id_ in enumerate(ids):
             poll.apply_async((str(id_),), countdown=seconds * n / len(ids))
 

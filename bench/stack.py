@@ -34,6 +34,7 @@ min = {seconds}
 max = {seconds}
 per_second = 100000
 in_flight = {in_flight}
+timeout = 30
 """
 
 
@@ -41,7 +42,16 @@ class Side(StrEnum):
     """Whose design."""
 
     PLAIN = "plain"
+    THREADS = "threads"  # the plain one, with the requests of all jobs in threads of one task
     OURS = "ours"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is ProgRock itself."""
+        return self is Side.OURS
+
+
+BOTH = (Side.PLAIN, Side.OURS)
 
 
 class Stack:
@@ -60,11 +70,19 @@ class Stack:
 
     # --- preparing ---
 
-    def seed(self, side: Side, *, jobs: int, seconds: float, polled: bool = True) -> None:
+    def seed(
+        self,
+        side: Side,
+        *,
+        jobs: int,
+        seconds: float,
+        polled: bool = True,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
         """Begin again with so many running jobs, polled at this interval or not at all."""
         self._seconds = seconds
         toml = _TOML.format(
-            name=BACKEND_NAME, url=self.backend_url, seconds=seconds, in_flight=IN_FLIGHT
+            name=BACKEND_NAME, url=self.backend_url, seconds=seconds, in_flight=in_flight
         )
         (self.folder / "backends.toml").write_text(toml)
         with redis.Redis.from_url(self.redis_url) as connection:
@@ -76,7 +94,7 @@ class Stack:
     def migrate(self, side: Side) -> None:
         """Make a side's tables."""
         words = ["-m", "django", "migrate", "--verbosity", "0"]
-        if side is Side.PLAIN:
+        if not side.is_ours:
             words.append("--run-syncdb")
         run("migrate", [sys.executable, *words], self.environ(side), self.folder)
 
@@ -85,7 +103,7 @@ class Stack:
         settings = os.environ.get("BENCH_SETTINGS", "config.settings")
         return {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": ("bench.plain.settings" if side is Side.PLAIN else settings),
+            "DJANGO_SETTINGS_MODULE": settings if side.is_ours else "bench.plain.settings",
             "SECRET_KEY": self._secret,
             "DATABASE_URL": self.database.format(side=side),
             "REDIS_URL": self.redis_url,
@@ -101,13 +119,14 @@ class Stack:
             # plain
             "BACKEND_URL": self.backend_url,
             "POLL_SECONDS": str(self._seconds),
+            "IN_THREADS": "on" if side is Side.THREADS else "",
         }
 
     # --- a side's processes ---
 
     def worker(self, side: Side) -> Child:
         """Return a side's Celery worker: one process that works, for figures per core."""
-        if side is Side.PLAIN:
+        if not side.is_ours:
             application, pool = "bench.plain", ["--pool", "prefork", "--concurrency", "1"]
         else:
             application, pool = "config", ["--pool", "threads", "--concurrency", "16"]
@@ -123,7 +142,7 @@ class Stack:
     @contextmanager
     def web(self, side: Side) -> Iterator[tuple[Child, int]]:
         """Run a side's web server, with the same options for both; give it and its port."""
-        application = "bench.plain.routing" if side is Side.PLAIN else "config.asgi"
+        application = "config.asgi" if side.is_ours else "bench.plain.routing"
         port = free_port()
         options = {
             "host": "127.0.0.1",
@@ -168,7 +187,7 @@ class Stack:
 
     def written(self, side: Side) -> int:
         """Return how many polls the side's database has seen since the seeding."""
-        what = "sum(polls) FROM plain_job" if side is Side.PLAIN else "count(*) FROM progrock_event"
+        what = "count(*) FROM progrock_event" if side.is_ours else "sum(polls) FROM plain_job"
         return self._select(side, what)
 
     def transactions(self) -> int:
@@ -184,6 +203,15 @@ class Stack:
         ) as connection:
             (count,) = connection.execute(f"SELECT {what}").fetchone() or (0,)
             return int(count)
+
+    def looked_at(self) -> int:
+        """Return how many jobs had any poll since the backend last forgot."""
+        return int(self._ask("looked_at"))
+
+    def behave(self, *, latency_ms: float = 0.0, is_still: bool = False) -> None:
+        """Have the backend answer so late, and its jobs stand still or go on."""
+        self._ask(f"latency/{latency_ms:g}")
+        self._ask(f"still/{is_still:d}")
 
     def forget(self) -> None:
         """Have the backend count from zero."""

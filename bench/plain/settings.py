@@ -34,3 +34,5 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 
 BACKEND_URL = os.environ["BACKEND_URL"]
 POLL_SECONDS = float(os.environ["POLL_SECONDS"])
+THREADS = 32  # of a task that asks for all jobs
+IN_THREADS = bool(os.environ["IN_THREADS"])
