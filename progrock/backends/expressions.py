@@ -63,6 +63,7 @@ class Fields:
             else:
                 self._paths[name] = path
         self._program = _program(self._texts) if self._texts else None
+        self.reads_body_alone = not self._paths and not self._texts
         self.reads_headers = any(path[:1] == ("headers",) for path in self._paths.values()) or any(
             map(_may_read_headers, self._texts.values())
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -30,6 +29,7 @@ class HttpReply:
     content: bytes
     set_cookie: tuple[str, ...] = ()  # apart, since several cannot be joined into one
     url: str = ""  # of the request: a relative Location is resolved against it
+    _parsed: tuple[Any, bool] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -47,25 +47,27 @@ class HttpReply:
         values["content"] = content
         values["set_cookie"] = set_cookie
         values["url"] = url
-
-    @cached_property
-    def _parsed(self) -> tuple[Any, bool]:
-        if not self.content.strip():
-            return None, False
-        try:
-            return orjson.loads(self.content), True
-        except ValueError:
-            return self.content.decode("utf-8", "replace"), False
+        values["_parsed"] = None
 
     @property
     def body(self) -> Any:
         """The JSON value where it parses, else the text, or None when empty."""
-        return self._parsed[0]
+        return (self._parsed or self._parse())[0]
 
     @property
     def is_json(self) -> bool:
         """Whether the body is JSON, whatever the headers say."""
-        return self._parsed[1]
+        return (self._parsed or self._parse())[1]
+
+    def _parse(self) -> tuple[Any, bool]:
+        parsed: tuple[Any, bool]
+        try:
+            parsed = orjson.loads(self.content), True
+        except ValueError:
+            text = self.content.decode("utf-8", "replace")
+            parsed = (text if text.strip() else None), False
+        self.__dict__["_parsed"] = parsed  # `cached_property` takes a lock
+        return parsed
 
     def as_json(self) -> dict[str, Any]:
         """Return {status, headers, body}, as expressions and templates see it."""

@@ -120,8 +120,11 @@ def read_poll(
     """
     at = at or datetime.now(UTC)
     retry_after = retry_after_of(reply)
-    found = backend.poll_fields.read(
-        document(reply, job, params, start=job.start, also=also, outcome=outcome)
+    fields = backend.poll_fields
+    found = fields.read(
+        {"body": reply.body}
+        if fields.reads_body_alone
+        else document(reply, job, params, start=job.start, also=also, outcome=outcome)
     )
     if _is_gone(backend, reply, found):
         began = job.started or job.created
@@ -176,8 +179,9 @@ def digest(backend: Backend, reply: HttpReply, also: HttpReply | None) -> int | 
     """
     if not 200 <= reply.status < 300 or reply.set_cookie:
         return None
-    both = (reply,) if also is None else (reply, also)
-    return hash(tuple(_said(backend, each) for each in both))
+    if also is None:
+        return hash(_said(backend, reply))
+    return hash((_said(backend, reply), _said(backend, also)))
 
 
 def _said(backend: Backend, reply: HttpReply) -> tuple[object, ...]:

@@ -163,12 +163,17 @@ def _apply(
     looked_at: list[Stored] = []
     recorded: list[Recorded] = []
     events: list[tuple[Stored, EventValue]] = []
+    policies: dict[str, PollPolicy] = {}
     for entry in entries:
         changing = jobs.get(entry.job.int)
         if changing is None:
             continue
         row = changing.stored
-        policy = policy_of(row.job.backend, row.params)
+        policy = policies.get(row.job.backend)
+        if policy is None:
+            policy = policy_of(row.job.backend, row.params)
+            if row.job.backend != push.NAME:  # its jobs bring their own
+                policies[row.job.backend] = policy
         step = transitions.advance(changing.job, entry.change, policy, at)
         due_at = row.due_at
         if step.accepted:

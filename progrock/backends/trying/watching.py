@@ -23,6 +23,7 @@ class WatchedFields(Fields):
     def __init__(self, source: str, fields: Fields, tell: ToldFields) -> None:
         self.names = fields.names
         self.reads_headers = fields.reads_headers
+        self.reads_body_alone = False
         self._source = source
         self._fields = fields
         self._tell = tell
