@@ -66,6 +66,7 @@ class Job(models.Model):
     log_lines = models.PositiveIntegerField(default=0)
     start_sent = models.DateTimeField(null=True)
     cancel_requested = models.DateTimeField(null=True)
+    cancel_due_at = models.DateTimeField(null=True)  # null: there is nothing to tell the backend
     cancel_sent = models.DateTimeField(null=True)
 
     class Meta:
@@ -83,6 +84,11 @@ class Job(models.Model):
                 fields=["backend", "operation"],
                 name="job_operation",
                 condition=Q(due_at__isnull=False),
+            ),
+            models.Index(
+                fields=["cancel_due_at"],
+                name="job_cancel_due",
+                condition=Q(cancel_due_at__isnull=False),
             ),
         ]
 

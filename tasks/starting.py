@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from progrock.polling import starting
+from progrock.polling import starting, stopping
 
 
 @shared_task
@@ -16,4 +16,4 @@ def start_job(job: str) -> None:
 @shared_task
 def cancel_job(job: str) -> None:
     """Stop a job on its backend."""
-    starting.hand_over_call(UUID(job), starting.cancel)
+    starting.hand_over_call(UUID(job), stopping.cancel)

@@ -289,7 +289,8 @@ class _Talk:
 
     def _start_unanswered(self, exc: Unreachable) -> NotStarted:
         if self.backend.is_idempotent or not exc.was_sent:
-            return self._not_started(JobErrorCode.BACKEND_UNREACHABLE, exc, try_again=True)
+            failed = self._not_started(JobErrorCode.BACKEND_UNREACHABLE, exc, try_again=True)
+            return replace(failed, may_run=exc.was_sent)
         sent = Unreachable(f"{exc} Whether the job began there is unknown; it is not sent again.")
         return self._not_started(JobErrorCode.START_UNKNOWN, sent)
 

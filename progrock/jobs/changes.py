@@ -73,11 +73,15 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartFailed:
-    """The job did not start. With `try_again` it stays pending and is tried later."""
+    """The job did not start. With `try_again` it stays pending and is tried later.
+
+    With `may_run` the backend may have begun it all the same: nobody knows.
+    """
 
     look: int
     error: JobError
     try_again: bool = False
+    may_run: bool = False
     retry_after: float | None = None
 
 

@@ -23,6 +23,7 @@ from progrock.jobs import recall, rows, transitions
 from progrock.jobs.changes import (
     CancelRequested,
     Change,
+    Ended,
     Observation,
     PollFailed,
     Started,
@@ -59,12 +60,16 @@ class Entry(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What became of an entry. `due_at` is when the job falls due next; None: never."""
+    """What became of an entry. `due_at` is when the job falls due next; None: never.
+
+    `is_to_stop` says that the backend is to be told to stop it, now.
+    """
 
     job: JobValue
     accepted: bool
     shard: int
     due_at: datetime | None
+    is_to_stop: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,18 +180,21 @@ def _apply(
             if row.job.backend != push.NAME:  # its jobs bring their own
                 policies[row.job.backend] = policy
         step = transitions.advance(changing.job, entry.change, policy, at)
-        due_at = row.due_at
+        due_at, is_to_stop = row.due_at, False
         if step.accepted:
             fields = changing.fields
             fields |= step.fields
             fields |= _scheduled(policy, entry, step, at)
+            if (stop := _stopped(changing.job, entry.change, step.job)) is not None:
+                is_to_stop = stop
+                fields["cancel_due_at"] = at if is_to_stop else None
             due_at = fields.get("due_at", due_at)
             changing.job = step.job
             for event in step.events:
                 events.append((row, event))  # noqa: PERF401 - nearly always one
             if entry.held is not None:
                 looked_at.append(_as_written(row, entry.change, step.job, fields))
-        recorded.append(Recorded(step.job, step.accepted, row.shard, due_at))
+        recorded.append(Recorded(step.job, step.accepted, row.shard, due_at, is_to_stop))
     leases = {each.job.int: each.held.due_at for each in entries if each.held is not None}
     rows.write(
         [
@@ -236,6 +244,22 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         place=schedule.place_of(job.id),
     )
     return {"due_at": due_at, "interval": interval, "claimed_by": ""}
+
+
+def _stopped(before: JobValue, change: Change, job: JobValue) -> bool | None:
+    """Return whether the backend is now to be told to stop a job (`polling.stopping`).
+
+    None leaves that as it was decided before.
+    """
+    if not job.state.is_terminal:
+        is_asked = isinstance(change, CancelRequested) and before.cancel_requested is None
+        is_begun = isinstance(change, Started) and job.cancel_requested is not None
+        return True if is_asked or is_begun else None
+    # We gave it up; the backend should too. What the backend ended itself needs no telling.
+    is_ours = isinstance(change, Ended | PollFailed) and job.started is not None
+    if is_ours and job.backend != push.NAME:
+        return True
+    return None if job.cancel_requested is None else False
 
 
 def _append(events: Sequence[tuple[Stored, EventValue]]) -> None:

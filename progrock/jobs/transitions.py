@@ -154,11 +154,13 @@ def _completed(job: JobValue, seen: Observation) -> Observation:
 
 
 def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: datetime) -> _Ruled:
-    if job.cancel_requested is not None:
+    never_began = change.error.code in _NEVER_BEGAN and not change.may_run
+    if job.cancel_requested is not None and never_began:
         return _ended(job, State.CANCELLED, _CANCELLED, at), ()
     if not change.try_again:
         return _ended(job, State.FAILED, change.error, at), ()
-    return {"start_sent": None} | _failed_once(job, change.error, policy, at), ()
+    new: Fields = {} if change.may_run else {"start_sent": None}
+    return new | _failed_once(job, change.error, policy, at), ()
 
 
 def _poll_failed(job: JobValue, change: PollFailed, policy: PollPolicy, at: datetime) -> _Ruled:
@@ -200,6 +202,7 @@ _RULES: dict[type, Callable[[JobValue, Any, PollPolicy, datetime], _Ruled]] = {
 
 # --- the parts ----------------------------------------------------------------------------------
 
+_NEVER_BEGAN = {JobErrorCode.BACKEND_REFUSED, JobErrorCode.BACKEND_UNREACHABLE}
 _CANCELLED = JobError(code=JobErrorCode.CANCELLED, message="The job was cancelled.")
 _LOST = JobError(
     code=JobErrorCode.LOST, message="The backend no longer knows this job: it was lost there."

@@ -72,9 +72,9 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
     """Return the job to be started, or None when another task has it or it is not to start.
 
     With `again` (the backend is idempotent) a start that was sent and never answered may be sent
-    once more, after its lease.
+    once more, after its lease. One that failed for now is not tried before it is due.
     """
-    unsent = Q(start_sent__isnull=True, state="pending")
+    unsent = Q(start_sent__isnull=True, state="pending") & (Q(failures=0) | Q(due_at__lte=now))
     lost = Q(start_sent__isnull=False, due_at__lte=now)
     lease_ends = now + lease
     with transaction.atomic():

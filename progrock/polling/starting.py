@@ -1,36 +1,41 @@
-"""Start and stop jobs on their backends: the single calls, one job each.
+"""Start jobs on their backends: the single calls, one job each.
 
 A start is sent once. When the worker dies in between, the job is started again only where the
 backend is idempotent; elsewhere it ends as `start_unknown` (see `sweeping`).
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 
-from progrock.backends import conversation, push, registry
+from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError
 from progrock.backends.transports import send_once
-from progrock.jobs import dispatch, log, rows
-from progrock.jobs.changes import Change, Ended, JobError, StartFailed
-from progrock.jobs.states import JobErrorCode, State
+from progrock.jobs import dispatch, log
+from progrock.jobs.changes import Change, JobError, Started, StartFailed
+from progrock.jobs.states import JobErrorCode
+from progrock.jobs.values import JobValue
 from progrock.models import Job
 from progrock.polling import lanes
-from progrock.polling.claim import MARGIN, Claim, claim_start, hasten
+from progrock.polling.claim import MARGIN, Claim, claim_start
 from progrock.polling.lane_threads import hand_over
 from progrock.polling.limits import turn
 
 T = TypeVar("T")
 logger = structlog.get_logger(__name__)
+DATABASE_PAUSE_SECONDS = 0.5
 
 
 def hand_over_call(id_: UUID, call: Callable[[UUID], None]) -> None:
-    """Have `start` or `cancel` done in a thread of the job's backend."""
+    """Have a single call, such as `start`, done in a thread of the job's backend."""
     name = Job.objects.filter(id=id_).values_list("backend", flat=True).first()
     if name is not None:
         hand_over("call", name, lambda: call(id_))
@@ -54,25 +59,61 @@ def start(id_: UUID) -> None:
 
 def _start(id_: UUID, name: str, backend: Backend | None) -> None:
     policy = registry.policy_of(name)
+    requests = 1 if backend is None else _most_requests(backend)
     claim = claim_start(
         id_,
-        timedelta(seconds=policy.timeout) + MARGIN,
+        timedelta(seconds=requests * policy.timeout) + MARGIN,
         datetime.now(UTC),
         again=backend is not None and backend.is_idempotent,
     )
     if claim is None:
         return
     change = _started(backend, claim)
-    steps = log.record([log.Entry(job=id_, change=change)], registry.policy_of)
-    for step in steps:
+    for step in _recorded(claim, change):
         if not step.accepted:
-            continue
-        if step.job.state is State.PENDING and step.due_at:  # to be tried again
+            _stop_late(step.job, change)
+        elif step.due_at and step.job.started is None:  # to be tried again
             dispatch.send_start(id_, (step.due_at - datetime.now(UTC)).total_seconds())
         elif step.due_at:
             lanes.arm(name, step.shard, step.due_at, datetime.now(UTC))
-        if step.job.cancel_requested:
+        if step.is_to_stop:
             dispatch.send_cancel(id_)
+
+
+def _most_requests(backend: Backend) -> int:
+    """Return how many requests a start may take, each with a timeout of its own."""
+    beside = (backend.lookup, backend.outcome, backend.cancel)  # the last one: to give it up
+    requests = 1 + sum(each is not None for each in beside)
+    return requests if backend.challenge_status is None else 2 * requests
+
+
+def _recorded(claim: Claim, change: Change) -> list[log.Recorded]:
+    """Record what a start gave. While the lease holds a database that is away is waited for:
+    what the backend answered cannot be asked again."""
+    while True:
+        try:
+            return log.record([log.Entry(job=claim.job.id, change=change)], registry.policy_of)
+        except DatabaseError as exc:
+            if datetime.now(UTC) >= claim.lease_ends:
+                raise
+            logger.warning("the database is away", job=str(claim.job.id), error=str(exc))
+            close_old_connections()
+            time.sleep(DATABASE_PAUSE_SECONDS)
+
+
+def _stop_late(job: JobValue, change: Change) -> None:
+    """Have what the backend began stopped there, when its job ended here before the answer came."""
+    if not isinstance(change, Started) or not job.state.is_terminal:
+        return
+    begun = Job.objects.filter(id=job.id, started=None, cancel_due_at=None)
+    if begun.update(
+        operation=change.operation,
+        start=change.start,
+        lookup=change.lookup,
+        cancel_due_at=datetime.now(UTC),
+    ):
+        logger.warning("a start was answered after the end of its job", job=str(job.id))
+        dispatch.send_cancel(job.id)
 
 
 def _started(backend: Backend | None, claim: Claim) -> Change:
@@ -109,46 +150,3 @@ def drive(backend: Backend, talk: Conversation[T]) -> T:
                 request = talk.send(reply)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
-
-
-def cancel(id_: UUID) -> None:
-    """Ask the backend to stop a job that is to be cancelled, or that we gave up."""
-    row = Job.objects.filter(id=id_, cancel_sent=None).first()
-    if row is None:
-        return
-    if row.backend == push.NAME:  # the program is told by the answer to its next report
-        Job.objects.filter(id=id_, cancel_sent=None).update(cancel_sent=datetime.now(UTC))
-        return
-    if row.start_sent is None:  # the backend never heard of it
-        error = JobError(code=JobErrorCode.CANCELLED, message="Cancelled before it was started.")
-        change = Ended(state=State.CANCELLED, error=error)
-        log.record([log.Entry(job=id_, change=change)], registry.policy_of)
-        return
-    if row.started is None:  # the start is under way; `start` sends us again
-        return
-    backend = registry.find(row.backend)
-    if not Job.objects.filter(id=id_, cancel_sent=None).update(cancel_sent=datetime.now(UTC)):
-        return  # another task sends it
-    if backend is not None and not _told_to_stop(backend, row):
-        Job.objects.filter(id=id_).update(cancel_sent=None)  # the sweeper tries again
-        return
-    now = datetime.now(UTC)
-    if backend is not None and not row.is_terminal:
-        soon = now + timedelta(seconds=backend.policy.min)
-        if hasten(id_, soon):
-            lanes.arm(row.backend, row.shard, soon, now)
-
-
-def _told_to_stop(backend: Backend, row: Job) -> bool:
-    """Send the cancel request. False when it should be sent again later."""
-    try:
-        with turn(backend):
-            is_told = drive(backend, conversation.cancel(backend, rows.value_of(row), row.params))
-    except TimeoutError:
-        return False
-    except BackendError as exc:
-        logger.warning("cancel not sent", job=str(row.id), backend=row.backend, reason=str(exc))
-        return exc.is_permanent
-    if not is_told:
-        logger.warning("cancel put off by the backend", job=str(row.id), backend=row.backend)
-    return is_told

@@ -59,7 +59,7 @@ def take_over(worker: str) -> None:
 
 def _resume_starts(now: datetime) -> int:
     overdue = Job.objects.filter(due_at__lte=now, started=None).exclude(state__in=TERMINAL)
-    found = rows.read(overdue[:BATCH])
+    found = rows.read(overdue.order_by("due_at")[:BATCH])
     for each in found:
         job = each.job
         backend = registry.find(job.backend)
@@ -67,8 +67,8 @@ def _resume_starts(now: datetime) -> int:
         if now >= transitions.deadline_of(policy, job):
             _end(job.id, State.TIMED_OUT, transitions.timed_out(policy))
         elif job.start_sent is None:
-            # Not swept again before its task had time to run.
-            Job.objects.filter(id=job.id, start_sent=None).update(due_at=now + START_GRACE)
+            if not job.failures:  # not swept again before its task had time to run
+                Job.objects.filter(id=job.id, start_sent=None).update(due_at=now + START_GRACE)
             dispatch.send_start(job.id)
         elif backend is not None and backend.is_idempotent:
             dispatch.send_start(job.id)
@@ -89,9 +89,7 @@ def _resume_lanes(now: datetime, late: datetime) -> int:
 
 
 def _resume_cancels(now: datetime) -> int:
-    unsent = Job.objects.filter(
-        cancel_requested__lt=now - CANCEL_GRACE, cancel_sent=None, finished=None
-    )
+    unsent = Job.objects.filter(cancel_due_at__lt=now - CANCEL_GRACE).order_by("cancel_due_at")
     ids = list(unsent.values_list("id", flat=True)[:BATCH])
     for id_ in ids:
         dispatch.send_cancel(id_)

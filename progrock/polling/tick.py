@@ -96,9 +96,9 @@ def record(batch: Sequence[Answered]) -> list[log.Recorded]:
         for claim, change in batch
     ]
     recorded = log.record(entries, registry.policy_of)
-    for claim, change in batch:
-        if isinstance(change, Ended):  # we gave it up; the backend should too
-            dispatch.send_cancel(claim.job.id)
+    for each in recorded:
+        if each.is_to_stop:
+            dispatch.send_cancel(each.job.id)
     return recorded
 
 

@@ -13,7 +13,7 @@ from progrock.backends import registry
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job, Lane
-from progrock.polling import lanes, starting, tick
+from progrock.polling import lanes, starting, stopping, tick
 from progrock.protocol.messages import StartRequest
 from tests.contracts.parts import Tasks, at_once, check_numbering, frames_of, later, now, row_of
 from tests.scripted_backend import Reply, Script, ScriptedBackend
@@ -80,7 +80,7 @@ def look(job: Job) -> None:
 def run_cancels(tasks: Tasks) -> None:
     """Run the cancels that wait for a worker."""
     for (id_,) in tasks.named("cancel_job"):
-        starting.cancel(UUID(id_))
+        stopping.cancel(UUID(id_))
 
 
 def error_of(job: Job) -> str | None:
@@ -259,5 +259,9 @@ def test_a_cancel_that_the_service_puts_off_is_sent_again(
     services.cancel_job(ANONYMOUS, str(job.id))
     run_cancels(tasks)
     run_cancels(tasks)
+    assert len(script.cancels) == 1  # it is given a moment
+    Job.objects.filter(id=job.id).update(cancel_due_at=now())
+    run_cancels(tasks)
     run_cancels(tasks)
     assert len(script.cancels) == 2
+    assert row_of(job)["cancel_due_at"] is None

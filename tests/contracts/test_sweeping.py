@@ -106,7 +106,7 @@ def test_a_cancel_that_was_never_sent_is_sent_again(tasks: Tasks) -> None:
     for each in (job, told, ended):
         record(each.id, CancelRequested(), later(-10))
     record(fresh.id, CancelRequested())
-    Job.objects.filter(id=told.id).update(cancel_sent=now())
+    Job.objects.filter(id=told.id).update(cancel_due_at=None)
     record(ended.id, Observation(look=1, state=State.CANCELLED))
     sweeping.sweep()
     assert tasks.named("cancel_job") == [[str(job.id)]]
