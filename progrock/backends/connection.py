@@ -6,7 +6,7 @@ from typing import cast
 
 from progrock.backends.errors import BackendError, Unreachable
 from progrock.backends.http import HttpReply
-from progrock.backends.reply_reader import ReplyReader
+from progrock.backends.reply_reader import Heads, ReplyReader
 
 _CLOSED = "The backend does not answer: it closed the connection."
 TICK_SECONDS = 0.001  # loops count time in milliseconds: a timer may fire so much too early
@@ -20,13 +20,16 @@ class Connection(asyncio.Protocol):
     """Belongs to one event loop. `lost` is called with it when it is closed."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, lost: "Callable[[Connection], None]"
+        self,
+        loop: asyncio.AbstractEventLoop,
+        heads: Heads,
+        lost: "Callable[[Connection], None]",
     ) -> None:
         self.is_open = False
         self.idle_since = 0.0  # on the loop's clock
         self._loop = loop
         self._lost = lost
-        self._reader = ReplyReader()
+        self._reader = ReplyReader(heads)
         self._waiting: asyncio.Future[HttpReply] | None = None
         self._transport: asyncio.WriteTransport | None = None
         # One timer serves many requests: it is set anew when it fires before the last deadline.

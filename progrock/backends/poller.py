@@ -15,6 +15,7 @@ from progrock.backends.backend import Origin
 from progrock.backends.connection import Connection, Dropped
 from progrock.backends.errors import Refused, Unreachable, too_slow
 from progrock.backends.http import HttpReply, HttpRequest
+from progrock.backends.reply_reader import Heads
 
 IDLE_SECONDS = 30.0
 MOST_IDLE = 256  # connections to one origin
@@ -28,6 +29,7 @@ class _Pool:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.writer = wire.Writer(origin)
+        self.heads = Heads()
         self.idle: list[Connection] = []
 
     def take(self) -> Connection | None:
@@ -162,7 +164,7 @@ class Poller:
         self, pool: _Pool, data: bytes, method: str, deadline: float, timeout_seconds: float
     ) -> HttpReply:
         """Send on a new connection."""
-        connection = await self._connect(pool.origin, deadline, timeout_seconds)
+        connection = await self._connect(pool, deadline, timeout_seconds)
         try:
             reply = await connection.ask(data, method, deadline)
         except asyncio.CancelledError:
@@ -171,18 +173,18 @@ class Poller:
         self._keep(pool, connection)
         return reply
 
-    async def _connect(self, origin: Origin, deadline: float, timeout_seconds: float) -> Connection:
+    async def _connect(self, pool: _Pool, deadline: float, timeout_seconds: float) -> Connection:
         """Return a new connection to a checked address. Raises Refused, or Unreachable."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
-                addresses = await self._addresses(loop, origin)
+                addresses = await self._addresses(loop, pool.origin)
             while True:
                 address = addresses.pop(0)
                 share = (deadline - loop.time()) / (len(addresses) + 1)
                 try:
                     async with asyncio.timeout(share):
-                        return await self._connect_to(loop, address, origin)
+                        return await self._connect_to(loop, address, pool)
                 except OSError:
                     if not addresses:
                         raise
@@ -197,9 +199,9 @@ class Poller:
         return guard.check_found(found, origin.host)
 
     async def _connect_to(
-        self, loop: asyncio.AbstractEventLoop, address: str, origin: Origin
+        self, loop: asyncio.AbstractEventLoop, address: str, pool: _Pool
     ) -> Connection:
-        made = Connection(loop, self._lost)
+        origin, made = pool.origin, Connection(loop, pool.heads, self._lost)
         is_secure = origin.scheme == "https"
         if is_secure and self._tls is None:
             self._tls = ssl.create_default_context()

@@ -5,7 +5,7 @@ the bounds, the replies to HEAD, and bodies that end with the connection.
 """
 
 import zlib
-from typing import Final
+from typing import Final, NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -15,18 +15,53 @@ from progrock.backends.http import MAX_BODY_BYTES, HttpReply
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100  # as many as the single calls take
 MAX_BYTES = 8 * 1024 * 1024  # of a whole reply: what its chunks and trailers add is bounded too
+MOST_KEPT = 64  # heads of one origin
+LONGEST_KEPT = 1_024
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+class Head(NamedTuple):
+    """What the bytes of a head were read as, and how many bytes of body it announces."""
+
+    status: int
+    headers: dict[str, str]
+    set_cookie: tuple[str, ...]
+    length: int
+
+
+class Heads:
+    """The heads that came from one origin lately: most polls are answered by one of them.
+
+    The same bytes mean the same, so a head that is known is not parsed again. Kept are those of
+    replies that were taken whole, with a length or without a body, and left the connection open.
+    """
+
+    def __init__(self) -> None:
+        self._by_bytes: dict[bytes, Head] = {}
+        self.get = self._by_bytes.get
+
+    def keep(self, head: bytes, reply: HttpReply) -> None:
+        """Keep a head that was parsed; all are forgotten when they become too many."""
+        if len(head) > LONGEST_KEPT or "content-encoding" in reply.headers:
+            return
+        if len(self._by_bytes) >= MOST_KEPT:  # one that tells the time is of use for a second
+            self._by_bytes.clear()
+        self._by_bytes[head] = Head(
+            reply.status, dict(reply.headers), reply.set_cookie, len(reply.content)
+        )
 
 
 class ReplyReader:
     """Reads one reply after the other; `expect` comes before each. Unusable after an error."""
 
-    def __init__(self) -> None:
+    def __init__(self, heads: Heads | None = None) -> None:
         self.is_reusable = True  # whether another reply may follow on the same connection
         self.has_begun = False  # whether a byte of the reply came
+        self._heads = heads or Heads()
+        self._held = b""  # a known head whose body has not come
         self._parser = HttpResponseParser(self)
-        self._is_head = False
+        self._is_parsing = self._is_head = False
         self._tail = b""  # of the reply to HEAD
         self._reply: HttpReply | None = None
         self._received = 0
@@ -39,17 +74,50 @@ class ReplyReader:
 
     def expect(self, method: str) -> None:
         """Begin with the reply to a request of this method."""
-        self._is_head = method == "HEAD"
-        self._tail = b""
-        self._reply = None
         self.has_begun = False
-        self._received = self._status = self._size = 0
-        self._fields = []
-        self._chunks = []
+        self._is_parsing = self._is_head = method == "HEAD"
+        if self._received:
+            self._tail = b""
+            self._reply = None
+            self._received = self._status = self._size = 0
+            self._fields = []
+            self._chunks = []
 
     def feed(self, data: bytes) -> HttpReply | None:
         """Take some bytes; return the reply when it is complete. Raises BadReply, Unreachable."""
         self.has_begun = True
+        if self._is_parsing:
+            return self._parse(data)
+        if self._held:
+            data, self._held = self._held + data, b""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.get(data[:end])
+        if head is not None:
+            status, headers, set_cookie, length = head
+            if len(data) - end == length:
+                return HttpReply(
+                    status=status, headers=headers, content=data[end:], set_cookie=set_cookie
+                )
+            if len(data) == end:
+                self._held = data
+                return None
+        self._is_parsing = True
+        reply = self._parse(data)
+        if reply is not None and self.is_reusable and len(reply.content) == len(data) - end:
+            self._heads.keep(data[:end], reply)
+        return reply
+
+    def end(self) -> HttpReply:
+        """Return the reply that ends with its connection. Raises Unreachable when it is cut."""
+        is_whole = self._status and not (
+            "content-length" in self._headers or "transfer-encoding" in self._headers
+        )
+        if not is_whole:
+            raise Unreachable("The backend does not answer: it closed the connection.")
+        self.is_reusable = False
+        return self._complete()
+
+    def _parse(self, data: bytes) -> HttpReply | None:
         self._received += len(data)
         if self._is_head:
             self._tail = (self._tail + data)[-4:]
@@ -62,16 +130,6 @@ class ReplyReader:
         if self._reply is None and self._received > (MAX_BYTES if self._status else MAX_HEAD_BYTES):
             raise too_large(MAX_BODY_BYTES) if self._status else _head_too_large()
         return self._reply
-
-    def end(self) -> HttpReply:
-        """Return the reply that ends with its connection. Raises Unreachable when it is cut."""
-        is_whole = self._status and not (
-            "content-length" in self._headers or "transfer-encoding" in self._headers
-        )
-        if not is_whole:
-            raise Unreachable("The backend does not answer: it closed the connection.")
-        self.is_reusable = False
-        return self._complete()
 
     # --- called by httptools; an error that is raised here comes out of feed_data ---
 
@@ -125,6 +183,7 @@ class ReplyReader:
             self._finish()
         else:
             self._fields = []
+            self._chunks = []
 
     # --- the end of a reply ---
 

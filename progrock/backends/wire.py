@@ -1,7 +1,7 @@
 """What stands on the wire for a request over HTTP/1.1 (RFC 9112). Pure: no I/O."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from progrock.backends.backend import DEFAULT_PORTS, Origin
@@ -10,18 +10,25 @@ from progrock.backends.http import SENT_HEADERS, HttpRequest
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+MOST_KEPT = 1_000  # lines of headers to one origin
+LONGEST_KEPT = 512
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})  # tell the length of an empty body too
 
 
 class Writer:
-    """Writes the requests to one origin; keeps the bytes that are the same as the last time."""
+    """Writes the requests to one origin; keeps the bytes that are the same as before."""
 
     def __init__(self, origin: Origin) -> None:
         self._host = _host_of(origin)
         self._method = ""
         self._headers: Mapping[str, str] = {}
+        self._names: tuple[str, ...] = ()
+        self._has_twins = False  # two names that differ in their case alone
         self._before = b""  # the target
+        self._ours = b""  # the headers that a description does not give
         self._after = b""  # the target: all headers but Content-Length
+        self._lines: dict[tuple[str, str], bytes] = {}
+        self._look_at(())
 
     def write(self, request: HttpRequest, target: str) -> bytes:
         """Return a request's bytes. Raises Refused for what cannot stand on the wire."""
@@ -37,21 +44,47 @@ class Writer:
         return b"".join((self._before, target.encode("ascii"), self._after, end))
 
     def _prepare(self, method: str, headers: Mapping[str, str]) -> None:
-        if not _TOKEN.fullmatch(method):
+        names = tuple(headers)
+        if names != self._names:
+            self._look_at(names)
+        if method != self._method and not _TOKEN.fullmatch(method):
             raise Refused("The request's method cannot be sent.")
-        fields = {"host": ("Host", self._host)}
-        fields |= {name.lower(): (name, value) for name, value in SENT_HEADERS.items()}
-        fields |= {name.lower(): (name, value) for name, value in headers.items()}
-        fields.pop("content-length", None)  # told as it is
-        if "transfer-encoding" in fields:
-            raise Refused("A request is not sent in another transfer encoding: no such header.")
-        lines = [_line(name, value) for name, value in fields.values()]
+        self._method = ""  # until all is in order
+        pairs: Iterable[tuple[str, str]] = headers.items()
+        if self._has_twins:
+            pairs = {name.lower(): (name, value) for name, value in pairs}.values()
+        lines, known = [b" HTTP/1.1\r\n", self._ours], self._lines
+        for pair in pairs:
+            line = known.get(pair)
+            lines.append(self._line(pair) if line is None else line)
         self._before = f"{method} ".encode("ascii")
-        self._after = b" HTTP/1.1\r\n" + b"".join(lines)
+        self._after = b"".join(lines)
         self._method, self._headers = method, dict(headers)
+
+    def _look_at(self, names: tuple[str, ...]) -> None:
+        """Set which headers are ours to give beside these."""
+        given = {name.lower() for name in names}
+        ours = {"Host": self._host, **SENT_HEADERS}
+        self._has_twins = len(given) < len(names)
+        self._ours = b"".join(
+            _line(name, value) for name, value in ours.items() if name.lower() not in given
+        )
+        self._names = names
+
+    def _line(self, pair: tuple[str, str]) -> bytes:
+        line = _line(*pair)
+        if len(line) <= LONGEST_KEPT:
+            if len(self._lines) >= MOST_KEPT:
+                self._lines.clear()
+            self._lines[pair] = line
+        return line
 
 
 def _line(name: str, value: str) -> bytes:
+    if name.lower() == "content-length":
+        return b""  # told as it is
+    if name.lower() == "transfer-encoding":
+        raise Refused("A request is not sent in another transfer encoding: no such header.")
     if not _TOKEN.fullmatch(name):
         raise Refused("A header's name holds a character that cannot be sent.")
     if _CONTROL.search(value):

@@ -3,6 +3,7 @@
 import itertools
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from progrock.backends.errors import BackendError
 from progrock.backends.http import HttpReply
-from progrock.backends.reply_reader import ReplyReader
+from progrock.backends.reply_reader import MOST_KEPT, Heads, ReplyReader
 
 TOKENS = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=10)
 VALUES = st.text(string.ascii_letters + string.digits + ' ;,="/üé€', max_size=20)
@@ -61,14 +62,58 @@ def cut(data: bytes, at: Sequence[int]) -> list[bytes]:
 
 @given(st.data())
 def test_a_reply_is_the_same_however_it_is_cut(data: st.DataObject) -> None:
-    reader = ReplyReader()
-    for said, expected in data.draw(st.lists(replies(), min_size=1, max_size=4)):
+    heads = Heads()
+    readers = [ReplyReader(heads), ReplyReader(heads)]
+    some = data.draw(st.lists(replies(), min_size=1, max_size=3))
+    for said, expected in data.draw(st.lists(st.sampled_from(some), min_size=1, max_size=8)):
+        reader = data.draw(st.sampled_from(readers))
         reader.expect("GET")
         pieces = [piece for piece in cut(said, data.draw(cuts(said))) if piece]
         read = [reader.feed(piece) for piece in pieces]
         assert read[:-1] == [None] * (len(pieces) - 1)
         assert read[-1] == expected
         assert reader.is_reusable
+
+
+@pytest.mark.parametrize("body_apart", [False, True])
+def test_a_head_that_is_known_is_not_parsed_again(body_apart: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\n"
+    reader = ReplyReader()
+    for body in [b"one", b"two"]:
+        reader.expect("GET")
+        read = reader.feed(head + body)
+    assert read is not None
+    assert (read.content, read.set_cookie) == (b"two", ("a=b",))
+    reader._parser = None  # type: ignore[assignment]
+    reader.expect("GET")
+    pieces = [head, b"six"] if body_apart else [head + b"six"]
+    assert [reader.feed(piece) for piece in pieces][-1] == replace(read, content=b"six")
+
+
+@pytest.mark.parametrize("more", [b"", b"a", b"ab\0", b"abcd"])
+def test_a_known_head_says_how_much_is_to_come(more: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+    reader = ReplyReader()
+    reader.expect("GET")
+    reader.feed(head + b"abc")
+    reader.expect("HEAD")
+    assert reader.feed(head) is not None
+    reader.expect("GET")
+    read = reader.feed(head + more)
+    assert (read is None) == (len(more) < 3)
+    assert reader.is_reusable == (len(more) <= 3)
+    if read is None:
+        with pytest.raises(BackendError, match="closed"):
+            reader.end()
+
+
+def test_heads_are_forgotten_when_they_become_too_many() -> None:
+    heads = Heads()
+    reader = ReplyReader(heads)
+    for number in range(3 * MOST_KEPT):
+        reader.expect("GET")
+        reader.feed(b"HTTP/1.1 204 No\r\nDate: %d\r\n\r\n" % number)
+    assert 0 < len(heads._by_bytes) <= MOST_KEPT
 
 
 @given(replies(), st.binary(min_size=1, max_size=40).filter(lambda more: more.strip(b"\r\n")))

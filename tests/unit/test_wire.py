@@ -103,6 +103,10 @@ def test_what_would_pass_for_more_than_it_is_is_refused(more: dict[str, object])
         written(**more)  # type: ignore[arg-type]
 
 
+def test_names_that_differ_in_their_case_alone_are_one() -> None:
+    assert written(headers={"X-A": "1", "x-a": "3"}).endswith(f"{COMMON}x-a: 3\r\n\r\n")
+
+
 def test_a_writer_remembers_nothing_that_changed() -> None:
     writer = Writer(Origin.of(START))
     headers = {"X": "1"}
