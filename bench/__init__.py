@@ -7,6 +7,7 @@
     polling   polls a second and worker core: plain, ours, a bare aiohttp loop
     fanout    deliveries a second and web core: plain, ours
     latency   from the backend's reply to the client's frame: plain, ours
+    client    microseconds to send a request and take its reply: ours, a bare aiohttp
     reading   microseconds to read one reply
     ledger    where a poll's microseconds go, part by part
 

@@ -6,13 +6,14 @@ import signal
 import sys
 import time
 
-from bench import fanout, latency, ledger, polling, reading, report, scale
+from bench import client, fanout, latency, ledger, polling, reading, report, scale
 
 BENCHES = {
     "polling": polling.run,
     "scale": scale.run,
     "fanout": fanout.run,
     "latency": latency.run,
+    "client": client.run,
     "reading": reading.run,
     "ledger": ledger.run,
 }
