@@ -14,7 +14,7 @@ from progrock.api.jobs import json_response, who_of
 from progrock.backends import building, registry
 from progrock.backends.errors import BackendError
 from progrock.backends.http import HttpRequest as BackendRequest
-from progrock.backends.transports import send_once
+from progrock.backends.single_call import send_once
 from progrock.errors import RequestError
 from progrock.jobs import queries
 from progrock.jobs.states import State

@@ -18,7 +18,7 @@ from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError
-from progrock.backends.transports import send_once
+from progrock.backends.single_call import send_once
 from progrock.jobs import dispatch, log
 from progrock.jobs.changes import Change, JobError, Started, StartFailed
 from progrock.jobs.states import JobErrorCode

@@ -13,7 +13,7 @@ from progrock.backends.backend import Backend
 from progrock.backends.errors import Refused, TemplateError
 from progrock.backends.http import HttpReply, HttpRequest
 from progrock.backends.poller import Poller
-from progrock.backends.transports import send_once
+from progrock.backends.single_call import send_once
 from tests.unit.descriptions import a_job, backend_of
 
 TIMEOUT = 10.0

@@ -20,7 +20,7 @@ from progrock.backends.errors import BackendError, DescriptionError, Refused, Un
 from progrock.backends.http import HttpReply, HttpRequest
 from progrock.backends.loading import load
 from progrock.backends.poller import Poller
-from progrock.backends.transports import send_once
+from progrock.backends.single_call import send_once
 from tests.hostile.parts import lacking
 from tests.hostile.villain import Villain, reply
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from progrock.backends.errors import BackendError
 from progrock.backends.http import HttpRequest
-from progrock.backends.transports import send_once
+from progrock.backends.single_call import send_once
 from progrock.backends.trying.happenings import Answer, Role
 
 
