@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from progrock.backends import guard
+from progrock.backends import guard, wire
 from progrock.backends.errors import Unreachable, too_large, too_slow
 from progrock.backends.http import MAX_BODY_BYTES, SENT_HEADERS, HttpReply, HttpRequest
 
@@ -44,7 +44,9 @@ def send_once(
                     data=request.body,
                 )
             )
-            asked.url = request.url  # as it was built: not encoded anew
+            # as it was built: not encoded anew
+            start, target = wire.split(request.url)
+            asked.url = start + wire.sound(target)
             with session.send(
                 asked, allow_redirects=False, timeout=timeout_seconds, stream=True
             ) as reply:
@@ -53,11 +55,11 @@ def send_once(
                     raise too_slow(timeout_seconds)
                 return HttpReply(
                     status=reply.status_code,
-                    headers={name.lower(): value for name, value in reply.headers.items()},
+                    headers={name.lower(): value.strip() for name, value in reply.headers.items()},
                     content=content,
                     set_cookie=tuple(reply.raw.headers.getlist("Set-Cookie")),
                 )
-        except (requests.RequestException, HTTPError, OSError) as exc:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as exc:
             if sockets.is_over or isinstance(exc, requests.ReadTimeout):
                 raise too_slow(timeout_seconds) from exc
             raise Unreachable(
@@ -114,7 +116,8 @@ class _WholeHead(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            self.fp = whole
+            if self.fp is not None:  # it was closed over a status line that is none
+                self.fp = whole
 
 
 class _HeadLines:

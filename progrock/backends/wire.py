@@ -34,8 +34,7 @@ class Writer:
         """Return a request's bytes. Raises Refused for what cannot stand on the wire."""
         if request.method != self._method or request.headers != self._headers:
             self._prepare(request.method, request.headers)
-        if not (target.isascii() and target.isprintable()) or " " in target or "#" in target:
-            target = _sound_target(target)
+        target = sound(target)
         body = request.body
         if body is not None:
             length = b"Content-Length: %d\r\n\r\n" % len(body)
@@ -102,11 +101,14 @@ def split(url: str) -> tuple[str, str]:
     return url[:end], target if target.startswith("/") else f"/{target}"
 
 
-def _sound_target(target: str) -> str:
+def sound(target: str) -> str:
+    """Return a path and query as they can be sent. Raises Refused for blanks and controls."""
+    if target.isascii() and target.isprintable() and " " not in target and "#" not in target:
+        return target
     target = target.partition("#")[0]
     if " " in target or _CONTROL.search(target) or "\t" in target:
         raise Refused("The request's address holds a blank or a control character.")
-    # RFC 3987, 3.1; all of ASCII stays as it was built
+    # RFC 3987, 3.1; all that is ASCII stays as it was built
     return quote(target, safe="".join(map(chr, range(33, 127))), errors="surrogateescape")
 
 
