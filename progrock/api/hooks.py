@@ -3,13 +3,13 @@
 A hook never says what changed: it brings the next poll forward, and what the poll finds counts.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from progrock import clock
 from progrock.api.jobs import json_response
 from progrock.backends import registry
 from progrock.errors import RequestError
@@ -40,7 +40,7 @@ def take_hook(request: HttpRequest, name: str) -> HttpResponse:
             "The signature is not right, or its time is more than five minutes off.",
         )
     jobs = _jobs_named(name, decode_json(request.body))
-    now = datetime.now(UTC)
+    now = clock.now()
     for job in jobs:
         if hasten(job.id, now):
             lanes.arm(job.backend, job.shard, now, now)

@@ -10,13 +10,14 @@ publication is no loss: watchers find the gap here.
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
 
+from progrock import clock
 from progrock.backends import push
 from progrock.backends.http import Seen
 from progrock.jobs import recall, rows, transitions
@@ -99,7 +100,7 @@ def record(
     """
     if not entries:
         return []
-    at = at or datetime.now(UTC)
+    at = at or clock.now()
     recorded = _record_held(entries, policy_of, at)
     if recorded is None:
         with transaction.atomic():
@@ -121,7 +122,7 @@ def remark(id_: UUID, make: Callable[[Job, datetime], Remark]) -> Job:
     with transaction.atomic():
         held = Job.objects.select_related("owner").select_for_update(of=("self",))
         row = held.get(id=id_)
-        at = datetime.now(UTC)
+        at = clock.now()
         said = make(row, at)
         value, labels = rows.value_of(row), row.labels
         for name, new in said.columns.items():

@@ -8,12 +8,12 @@ costs one transaction for many, and few events.
 import asyncio
 import contextvars
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.db import transaction
 
+from progrock import clock
 from progrock.backends import push, registry
 from progrock.backends.values import TEXT_LENGTH, as_steps
 from progrock.errors import RequestError
@@ -173,6 +173,7 @@ def _reportable(who: Who, job: str) -> Job:
 
 def _record(batch: dict[UUID, _Waiting]) -> None:
     """Write a batch; a report that another process was quicker with is left out."""
+    clock.check()
     with transaction.atomic():
         entries = []
         for id_, waiting in sorted(batch.items()):
@@ -181,7 +182,7 @@ def _record(batch: dict[UUID, _Waiting]) -> None:
                 if not unseen.update(report_number=waiting.number):
                     continue
             entries.append(log.Entry(job=id_, change=Reported(observation=waiting.observation)))
-        now = datetime.now(UTC)
+        now = clock.now()
         lanes.arm_all(log.record(entries, registry.policy_of, now), now)
 
 

@@ -6,12 +6,12 @@ finds what was left lying.
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import uuid_utils.compat as uuids
 from django.db import IntegrityError, transaction
 
-from progrock import conf
+from progrock import clock, conf
 from progrock.backends import push, registry
 from progrock.backends.backend import Offer
 from progrock.errors import RequestError
@@ -40,6 +40,7 @@ def start_job(
     """
     if who.only_job is not None:
         raise RequestError(ErrorCode.NOT_PERMITTED, "This token is good for one job alone.")
+    clock.check()
     backend = registry.choose(request.backend)
     params = backend.filled_params(request.params)
     problems = backend.params_problems(params)
@@ -75,7 +76,7 @@ def _fingerprint(backend: str, params: dict[str, object], retry_of: Job | None) 
 
 def _earlier(who: Who, key: str, fingerprint: str) -> Job | None:
     keys = IdempotencyKey.objects.filter(scope=who.scope, key=key)
-    keys.filter(created__lt=datetime.now(UTC) - KEY_KEPT).delete()
+    keys.filter(created__lt=clock.now() - KEY_KEPT).delete()
     found = keys.select_related("job__owner").first()
     if found is None:
         return None
@@ -99,7 +100,7 @@ def _create(
     key: str | None = None,
     fingerprint: str = "",
 ) -> Job:
-    now = datetime.now(UTC)
+    now = clock.now()
     id_ = uuids.uuid7()
     job = Job(
         id=id_,
@@ -134,6 +135,7 @@ def cancel_job(who: Who, job: str) -> Job:
 
     Raises RequestError: unknown_job, not_permitted, or not_cancellable when it has ended.
     """
+    clock.check()
     found = find_job(who, job)
     if not may_control(who, found.owner_id):
         raise RequestError(ErrorCode.NOT_PERMITTED, "You may watch this job, not cancel it.")

@@ -1,10 +1,11 @@
 """The worker's sign of life, kept in Redis, for `/readyz` and the doctor."""
 
 import contextlib
-import time
 
 import redis
 from django.conf import settings
+
+from progrock import clock
 
 KEY = "progrock:pulse"
 TTL_SECONDS = 30
@@ -21,7 +22,7 @@ def client() -> redis.Redis:
 def beat() -> None:
     """Say that a worker does its work. Redis may be away: the next beat comes soon."""
     with contextlib.suppress(redis.RedisError), client() as connection:
-        connection.set(KEY, repr(time.time()), ex=TTL_SECONDS)
+        connection.set(KEY, repr(clock.now().timestamp()), ex=TTL_SECONDS)
 
 
 def stop() -> None:
@@ -37,4 +38,4 @@ def age_seconds() -> float | None:
     """
     with client() as connection:
         at = connection.get(KEY)
-    return None if at is None else max(0.0, time.time() - float(at))
+    return None if at is None else max(0.0, clock.now().timestamp() - float(at))

@@ -6,7 +6,7 @@ backend is idempotent; elsewhere it ends as `start_unknown` (see `sweeping`).
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from progrock import clock
 from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
@@ -43,6 +44,7 @@ def hand_over_call(id_: UUID, call: Callable[[UUID], None]) -> None:
 
 def start(id_: UUID) -> None:
     """Ask the backend to start a job when it is its turn, and record what it says."""
+    clock.check()
     name = Job.objects.filter(id=id_).values_list("backend", flat=True).first()
     if name is None:
         return
@@ -63,7 +65,7 @@ def _start(id_: UUID, name: str, backend: Backend | None) -> None:
     claim = claim_start(
         id_,
         timedelta(seconds=requests * policy.timeout) + MARGIN,
-        datetime.now(UTC),
+        clock.now(),
         again=backend is not None and backend.is_idempotent,
     )
     if claim is None:
@@ -73,9 +75,9 @@ def _start(id_: UUID, name: str, backend: Backend | None) -> None:
         if not step.accepted:
             _stop_late(step.job, change)
         elif step.due_at and step.job.started is None:  # to be tried again
-            dispatch.send_start(id_, (step.due_at - datetime.now(UTC)).total_seconds())
+            dispatch.send_start(id_, (step.due_at - clock.now()).total_seconds())
         elif step.due_at:
-            lanes.arm(name, step.shard, step.due_at, datetime.now(UTC))
+            lanes.arm(name, step.shard, step.due_at, clock.now())
         if step.is_to_stop:
             dispatch.send_cancel(id_)
 
@@ -94,7 +96,7 @@ def _recorded(claim: Claim, change: Change) -> list[log.Recorded]:
         try:
             return log.record([log.Entry(job=claim.job.id, change=change)], registry.policy_of)
         except DatabaseError as exc:
-            if datetime.now(UTC) >= claim.lease_ends:
+            if clock.now() >= claim.lease_ends:
                 raise
             logger.warning("the database is away", job=str(claim.job.id), error=str(exc))
             close_old_connections()
@@ -110,7 +112,7 @@ def _stop_late(job: JobValue, change: Change) -> None:
         operation=change.operation,
         start=change.start,
         lookup=change.lookup,
-        cancel_due_at=datetime.now(UTC),
+        cancel_due_at=clock.now(),
     ):
         logger.warning("a start was answered after the end of its job", job=str(job.id))
         dispatch.send_cancel(job.id)
@@ -122,9 +124,7 @@ def _started(backend: Backend | None, claim: Claim) -> Change:
         message = f"No backend {claim.job.backend!r} is configured any longer."
         return _not_started(claim, JobErrorCode.BACKEND_REFUSED, message)
     try:
-        return drive(
-            backend, conversation.start(backend, claim.job, claim.params, datetime.now(UTC))
-        )
+        return drive(backend, conversation.start(backend, claim.job, claim.params, clock.now()))
     except Exception as exc:
         logger.exception(
             "a start failed by a fault of ours", job=str(claim.job.id), backend=backend.name

@@ -6,11 +6,12 @@ worker that dies in between leaves it due, and the sweeper has it told again: a 
 least once, and twice at the worst.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
+from progrock import clock
 from progrock.backends import conversation, push, registry
 from progrock.backends.backend import Backend
 from progrock.backends.errors import BackendError
@@ -33,7 +34,7 @@ _NOT_STARTED = JobError(code=JobErrorCode.CANCELLED, message="Cancelled before i
 
 def cancel(id_: UUID) -> None:
     """Tell the backend to stop a job, if that is due and nobody else does."""
-    now = datetime.now(UTC)
+    now = clock.now()
     row = Job.objects.filter(id=id_, cancel_due_at__lte=now).first()
     if row is None:
         return
@@ -56,7 +57,7 @@ def cancel(id_: UUID) -> None:
 
 
 def _cancel(backend: Backend, id_: UUID) -> None:
-    now = datetime.now(UTC)
+    now = clock.now()
     lease_ends = now + MARGIN + timedelta(seconds=REQUESTS * backend.policy.timeout)
     if not Job.objects.filter(id=id_, cancel_due_at__lte=now).update(cancel_due_at=lease_ends):
         return  # another one tells it, or it has ended
@@ -70,7 +71,7 @@ def _cancel(backend: Backend, id_: UUID) -> None:
             logger.warning("cancel cannot be built", job=str(id_), reason=reason)
             _note(row, cancel_due_at=None)
             return
-    now = datetime.now(UTC)
+    now = clock.now()
     if not is_told:
         logger.warning("cancel not sent", job=str(id_), backend=row.backend, reason=reason)
         _put_off(row, now)

@@ -4,14 +4,14 @@ Everything that Celery and Redis carry may be lost (DESIGN section 4); what is t
 the database, and this finds it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from progrock import conf
+from progrock import clock, conf
 from progrock.backends import registry
 from progrock.jobs import dispatch, log, rows, transitions
 from progrock.jobs.changes import Ended, JobError
@@ -31,7 +31,8 @@ _UNKNOWN = JobError(
 
 def sweep() -> None:
     """Set going again what a lost task left behind, and leave a sign of life."""
-    now = datetime.now(UTC)
+    clock.check()
+    now = clock.now()
     found = {
         "starts": _resume_starts(now),
         "lanes": _resume_lanes(now, now - lanes.TICK_LOST_AFTER),
@@ -46,7 +47,8 @@ def take_over(worker: str) -> None:
     """Begin as a worker: what one of the same name held before is due again at once."""
     claim.name_worker(worker)
     try:
-        now = datetime.now(UTC)
+        clock.check()
+        now = clock.now()
         released = claim.release(worker, now)
         _resume_lanes(now, late=now + timedelta(microseconds=1))
         sweep()
@@ -98,7 +100,7 @@ def _resume_cancels(now: datetime) -> int:
 
 def prune() -> int:
     """Delete the events and keys that are no longer kept; return how many events went."""
-    now = datetime.now(UTC)
+    now = clock.now()
     IdempotencyKey.objects.filter(created__lt=now - KEY_KEPT).delete()
     with connection.cursor() as cursor:
         cursor.execute(

@@ -10,12 +10,11 @@ import contextlib
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
 
-from progrock import background_loop
+from progrock import background_loop, clock
 from progrock.backends import conversation, push, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
@@ -47,13 +46,14 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
 
     A tick that is not the armed one does nothing: it was doubled, or overtaken.
     """
+    clock.check()
     if not lanes.begin(backend_name, shard, tick):
         return 0
     backend = None if backend_name == push.NAME else registry.find(backend_name)
     claims: list[Claim] = []
     try:
         policy = registry.policy_of(backend_name)
-        claims = claim_due(backend_name, shard, policy, datetime.now(UTC))
+        claims = claim_due(backend_name, shard, policy, clock.now())
         if backend_name == push.NAME:
             record([(claim, _silent(claim)) for claim in claims])
         elif backend is None:
@@ -61,7 +61,7 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
         elif claims:
             _poll(backend, shard, claims)
     finally:
-        lanes.arm_next(backend_name, shard, datetime.now(UTC))
+        lanes.arm_next(backend_name, shard, clock.now())
     return len(claims)
 
 
@@ -76,17 +76,17 @@ def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
     answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
     background_loop.submit(_poll_all(backend, claims, answers))
     waiting, is_slow = len(claims), False
-    while waiting and datetime.now(UTC) < claims[0].lease_ends:
+    while waiting and clock.now() < claims[0].lease_ends:
         batch = _next_batch(answers, waiting)
         waiting -= len(batch)
         recorded = record(batch)
         publishing.settle(PUBLISH_SECONDS)
         if is_slow:
-            lanes.arm_all(recorded, datetime.now(UTC))
+            lanes.arm_all(recorded, clock.now())
         elif not batch:
             # A slow answer must not hold up the jobs that fall due meanwhile.
             is_slow = True
-            lanes.arm_next(backend.name, shard, datetime.now(UTC))
+            lanes.arm_next(backend.name, shard, clock.now())
 
 
 def record(batch: Sequence[Answered]) -> list[log.Recorded]:
@@ -141,7 +141,7 @@ async def _look_in_turn(
     """Answer with what a look at each job gives, one after the other; never raises."""
     for claim in claims:
         seen = claim.stored.seen
-        talk = conversation.poll(backend, claim.job, claim.params, datetime.now(UTC), seen=seen)
+        talk = conversation.poll(backend, claim.job, claim.params, clock.now(), seen=seen)
         answers.put((claim, await _change(backend, claim, talk, limiter)))
 
 
@@ -165,7 +165,7 @@ async def _look_at_many(
             left_out = BadReply("The backend's answer to the batch leaves this job out.")
             answers.put((claim, conversation.failed_look(claim.job, left_out)))
             continue
-        now = datetime.now(UTC)
+        now = clock.now()
         talk = conversation.poll(backend, claim.job, claim.params, now, answered=part)
         answers.put((claim, await _change(backend, claim, talk, limiter)))
 
@@ -173,7 +173,7 @@ async def _look_at_many(
 async def _change(
     backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter
 ) -> Change:
-    if datetime.now(UTC) >= transitions.deadline_of(backend.policy, claim.job):
+    if clock.now() >= transitions.deadline_of(backend.policy, claim.job):
         return _timed_out(backend, claim)
     try:
         change = await _drive(backend, talk, limiter)
@@ -223,7 +223,7 @@ def _timed_out(backend: Backend, claim: Claim) -> Ended:
 def _silent(claim: Claim) -> Change:
     """Return what the silence of a program that reports its own job means."""
     job, policy = claim.job, push.policy(claim.params)
-    silent = (datetime.now(UTC) - job.moved_at).total_seconds()
+    silent = (clock.now() - job.moved_at).total_seconds()
     if silent < policy.unreachable_for:
         return Observation(look=job.look)  # stalled, when it is long enough
     if job.cancel_requested is not None:
