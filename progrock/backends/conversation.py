@@ -137,7 +137,7 @@ class _Line:
                 memory.challenge = answer
                 reply = yield from self._send(request)
         if reply.url != request.url:
-            reply = replace(reply, url=request.url)
+            reply = reply.at(request.url)
         return backend.mask.reply(reply)
 
     def _send(self, request: HttpRequest) -> Conversation[HttpReply]:

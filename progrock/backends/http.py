@@ -49,6 +49,12 @@ class HttpReply:
         values["url"] = url
         values["_parsed"] = None
 
+    def at(self, url: str) -> "HttpReply":
+        """Return it as the reply to a request for this address."""
+        reply = object.__new__(HttpReply)
+        reply.__dict__.update(self.__dict__, url=url)
+        return reply
+
     @property
     def body(self) -> Any:
         """The JSON value where it parses, else the text, or None when empty."""
