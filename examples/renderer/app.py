@@ -118,7 +118,9 @@ async def _health(_: Request) -> Response:
 
 def _status(job: Job, status_code: int, headers: dict[str, str] | None = None) -> Response:
     response = JSONResponse(
-        status_document(job.spec.id, job.status), status_code=status_code, headers=headers
+        status_document(job.spec.id, job.status) | {"log_size": job.log_size},
+        status_code=status_code,
+        headers=headers,
     )
     response.headers["ETag"] = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
     response.headers["Cache-Control"] = "no-cache"

@@ -77,6 +77,8 @@ class Job:
     spec: Spec
     status: Status
     finished: float | None = None
+    log_size: int = 0
+    """Bytes of the log so far."""
     saved_at: float = field(default=0.0, compare=False)
     """When the status was last written to disk, on the monotonic clock."""
 

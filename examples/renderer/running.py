@@ -62,7 +62,7 @@ class RunningJob:
         )
 
     def log(self, line: str) -> None:
-        self._store.append_log(self.id, line)
+        self._job.log_size = self._store.append_log(self.id, line)
 
     async def in_process(self, function: Callable[Ps, T], *args: Ps.args, **kwargs: Ps.kwargs) -> T:
         return await self._pool.run(function, *args, **kwargs)

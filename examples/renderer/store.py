@@ -91,16 +91,16 @@ class Store:
         _replace(self.folder(job.spec.id) / "status.json", _status_file(job))
         job.saved_at = time.monotonic()
 
-    def append_log(self, job_id: str, line: str) -> None:
-        """Add a line, stamped with the time, unless the log is full."""
+    def append_log(self, job_id: str, line: str) -> int:
+        """Add a line, stamped with the time, unless the log is full; return the log's size."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = f"{stamp} {line}".replace("\n", " ") + "\n"
         with (self.folder(job_id) / "log.txt").open("ab") as file:
-            if file.tell() >= LOG_LIMIT:
-                return
-            file.write(text.encode("utf-8", "backslashreplace"))
-            if file.tell() >= LOG_LIMIT:
-                file.write(LOG_FULL)
+            if file.tell() < LOG_LIMIT:
+                file.write(text.encode("utf-8", "backslashreplace"))
+                if file.tell() >= LOG_LIMIT:
+                    file.write(LOG_FULL)
+            return file.tell()
 
     def read_log(self, job_id: str, offset: int) -> bytes:
         """Whole lines of the log from the byte `offset` on, at most 256 KiB of them."""
@@ -126,7 +126,13 @@ def _read_job(folder: Path) -> Job:
     if spec.id != folder.name:
         raise ValueError(f"its spec names another job, {spec.id}")
     document = json.loads((folder / "status.json").read_bytes())
-    return Job(spec=spec, status=read_status(document), finished=document["finished"])
+    log_file = folder / "log.txt"
+    return Job(
+        spec=spec,
+        status=read_status(document),
+        finished=document["finished"],
+        log_size=log_file.stat().st_size if log_file.exists() else 0,
+    )
 
 
 def _status_file(job: Job) -> JsonObject:

@@ -141,4 +141,4 @@ class Backend(Offer):
     @cached_property
     def says_all_at_once(self) -> bool:
         """Whether the same status reply again says nothing new: neither log lines nor a wait."""
-        return self.log is None and not {"log", "retry_after"} & set(self.poll_fields.names)
+        return not {"log", "retry_after"} & set(self.poll_fields.names)

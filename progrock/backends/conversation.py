@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from progrock.backends import building, cookies, reading
+from progrock.backends import building, cookies, log_pages, reading
 from progrock.backends.backend import Backend, Origin, RequestTemplate
 from progrock.backends.errors import BackendError, BadReply, Refused, Unreachable
-from progrock.backends.http import HttpReply, HttpRequest, Seen
+from progrock.backends.http import HttpReply, HttpRequest, LogLook, Seen
 from progrock.backends.templates import Operations
 from progrock.backends.values import retry_after_of
 from progrock.jobs.changes import (
@@ -33,7 +33,6 @@ from progrock.jobs.values import JobValue
 T = TypeVar("T")
 Conversation = Generator[HttpRequest, HttpReply, T]
 OUTCOME_TRIES = 5  # failed polls, before a job ends without its outcome
-LAST_LOG_PAGES = 20  # fetched at the end of a job, so that its last lines are told
 
 
 def start(
@@ -221,6 +220,7 @@ class _Talk:
         if seen is not None and seen.by is not backend:  # it was described anew
             seen = None
         request = None if seen is None else seen.request
+        is_alone = answered is None
         try:
             if answered is None:
                 if request is None:
@@ -229,23 +229,24 @@ class _Talk:
                 answered = yield from self.line.ask(_unless_same(request, seen))
             also = yield from self._also(answered)
             if seen is not None and _is_same(answered, seen):
-                return Unchanged(look=job.look, retry_after=retry_after_of(answered))
+                return (yield from self._the_same(seen, answered))
             digest = reading.digest(backend, answered, also)
-            if seen is not None and digest == seen.digest:
-                return Unchanged(look=job.look, retry_after=retry_after_of(answered))
+            if seen is not None and digest is not None and digest == seen.digest:
+                return (yield from self._the_same(seen, answered))
             change = self._read(answered, also)
             if not isinstance(change, Observation):
                 return change
             change = yield from self._with_outcome(change, answered, also)
-            change = yield from self._with_log(change)
+            change = yield from self._with_log(change, seen)
         except BackendError as exc:
             return failed_look(job, exc)
         if backend.cookies == "job":
             return change.evolve({"cookies": self.line.job_cookies})
         if digest is not None and backend.says_all_at_once:
             is_moved = change.status_url not in {None, job.status_url}
-            etag = None if backend.also is not None else answered.headers.get("etag")
-            seen = Seen(backend, None if is_moved else request, digest, etag)
+            etag = answered.headers.get("etag") if is_alone and backend.also is None else None
+            request = None if is_moved else request
+            seen = replace(change.seen or Seen(backend), request=request, digest=digest, etag=etag)
             change = change.evolve({"seen": seen})
         return change
 
@@ -339,31 +340,48 @@ class _Talk:
         )
         return again if is_end and isinstance(again, Observation) else seen
 
-    def _with_log(self, seen: Observation) -> Conversation[Observation]:
-        """Fetch the new log lines: a page at each poll, at the end all that is left."""
-        if self.backend.log is None or seen.gone:
-            return seen
-        is_last = seen.state is not None and seen.state.is_terminal
-        lines: list[str] = []
-        job = self.job
-        for _ in range(LAST_LOG_PAGES if is_last else 1):
-            context = building.context_of(job, self.params)
-            try:
-                request = building.build(self.backend, self.backend.log, context)
-                reply = yield from self.line.ask(request)
-                if not 200 <= reply.status < 300:
-                    break
-                new, offset = reading.read_log(
-                    self.backend, job, self.params, reply, is_last=is_last
-                )
-            except BackendError:
-                break  # the log only adds; the next poll asks again
-            lines += new
-            is_over = not new or offset == job.log_offset
-            job = replace(job, log_offset=offset)
-            if is_over:
-                break
-        return replace(seen, log=(*seen.log, *lines), log_offset=job.log_offset)
+    def _with_log(self, seen: Observation, before: Seen | None) -> Conversation[Observation]:
+        """Fetch new log lines where it is time to: a page at a poll, at the end all that is left.
+
+        Returns the observation with its lines, and in `seen` what is to be remembered of the log.
+        """
+        is_moved = seen.status_url not in {None, self.job.status_url}
+        latest = None if before is None or is_moved else before.log
+        is_last, size = seen.state is not None and seen.state.is_terminal, seen.log_size
+        more: dict[str, Any] = {}
+        if not seen.gone and log_pages.is_due(
+            self.backend, self.job, latest, self.at, size=size, is_news=True, is_last=is_last
+        ):
+            pages = yield from self._log_pages(is_last=is_last)
+            latest = LogLook(self.at, pages.is_there)
+            more = {"log": (*seen.log, *pages.lines), "log_offset": pages.offset}
+        if self.backend.log is not None:
+            more["seen"] = Seen(self.backend, log=latest, log_size=size)
+        return seen.evolve(more) if more else seen
+
+    def _the_same(self, seen: Seen, answered: HttpReply) -> Conversation[Change]:
+        """Return what an unchanged status means: nothing, unless the log goes on all the same."""
+        job, retry_after = self.job, retry_after_of(answered)
+        if not log_pages.is_due(
+            self.backend, job, seen.log, self.at, size=seen.log_size, is_news=False
+        ):
+            return Unchanged(look=job.look, retry_after=retry_after)
+        pages = yield from self._log_pages(is_last=False)
+        seen = replace(seen, log=LogLook(self.at, pages.is_there))
+        if not pages.lines and pages.offset == job.log_offset:
+            return Unchanged(look=job.look, retry_after=retry_after, seen=seen)
+        return Observation(
+            look=job.look,
+            current=job.current,
+            total=job.total,
+            log=pages.lines,
+            log_offset=pages.offset,
+            retry_after=retry_after,
+            seen=seen,
+        )
+
+    def _log_pages(self, *, is_last: bool) -> Conversation[log_pages.Pages]:
+        return log_pages.fetch(self.backend, self.job, self.params, self.line.ask, is_last=is_last)
 
 
 def _unless_same(request: HttpRequest, seen: Seen | None) -> HttpRequest:

@@ -15,7 +15,7 @@ from progrock.protocol.codec import encode
 
 POLL_FIELDS = frozenset(
     {"state", "gone", "progress", "current", "total", "unit", "message", "steps"}
-    | {"result", "error", "log", "retry_after", "status_url"}
+    | {"result", "error", "log", "log_size", "retry_after", "status_url"}
 )
 START_FIELDS = POLL_FIELDS | {"operation", "refused"}
 LOOKUP_FIELDS = frozenset({"lookup"})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -82,18 +83,29 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLook:
+    """When a job's log was asked for, and whether there was one."""
+
+    at: datetime
+    is_there: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a backend last said of a job, so that the same again need not be read.
 
     `by` is the Backend that read it: another one may read it differently. `request` is the next
-    poll's; None where it is to be built anew. `digest` is of all that was read of the reply, `etag`
-    its entity tag.
+    poll's; None where it is to be built anew. `digest` is of all that was read of the reply (None
+    where the same may say something new), `etag` its entity tag. `log` is the last look at the
+    log, `log_size` how far the log reaches.
     """
 
     by: object
-    request: HttpRequest | None
-    digest: int
-    etag: str | None
+    request: HttpRequest | None = None
+    digest: int | None = None
+    etag: str | None = None
+    log: LogLook | None = None
+    log_size: float | None = None
 
 
 def _sound(text: str) -> str:

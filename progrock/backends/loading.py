@@ -83,7 +83,14 @@ def _with_preset(name: str, table: Any, problems: list[Problem]) -> Any:
         key = f"backends.{name}.preset"
         problems.append(Problem(key, "there is no such preset" + near(preset, preset_names())))
         return table
-    return _merged(_read_toml(PRESETS / f"{preset}.toml"), table)
+    under = _read_toml(PRESETS / f"{preset}.toml")
+    fields, under_fields = table.get("map"), under.get("map", {})
+    in_status = isinstance(fields, dict) and "log" in fields and "log" not in under_fields
+    if "log" in table or in_status:  # another log, of which the preset's status tells nothing
+        under_fields.pop("log_size", None)
+    if in_status and "log" not in table:
+        under.pop("log", None)
+    return _merged(under, table)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -285,6 +285,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "current": as_number,
     "total": as_number,
     "retry_after": as_number,
+    "log_size": as_number,
     "unit": lambda value: as_text(value, 60),
     "message": as_text,
     "error": as_text,

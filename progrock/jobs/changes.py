@@ -45,6 +45,7 @@ class Observation(Evolving):
     gone: bool = False
     log: tuple[str, ...] = ()
     log_offset: int | None = None
+    log_size: float | None = None  # how far the backend's log reaches
     status_url: str | None = None
     retry_after: float | None = None
     unknown_word: str | None = None  # a state that the description does not know
@@ -58,6 +59,7 @@ class Unchanged:
 
     look: int
     retry_after: float | None = None
+    seen: Seen | None = None  # in place of what was remembered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

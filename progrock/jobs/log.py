@@ -222,6 +222,8 @@ def _seen(row: Stored, change: Change) -> Seen | None:
     """Return what was last read of the backend's replies, after a change."""
     if isinstance(change, Observation):
         return change.seen
+    if isinstance(change, Unchanged) and change.seen is not None:
+        return change.seen
     return row.seen if isinstance(change, Unchanged | PollFailed) else None
 
 

@@ -166,7 +166,9 @@ async def _look_at_many(
             answers.put((claim, conversation.failed_look(claim.job, left_out)))
             continue
         now = clock.now()
-        talk = conversation.poll(backend, claim.job, claim.params, now, answered=part)
+        talk = conversation.poll(
+            backend, claim.job, claim.params, now, answered=part, seen=claim.stored.seen
+        )
         answers.put((claim, await _change(backend, claim, talk, limiter)))
 
 

@@ -254,6 +254,7 @@ def test_the_log_continues_from_an_offset(http: httpx.Client) -> None:
     assert "tile 12 of 12" in whole.text
     rest = http.get(f"{path}/log", params={"offset": 30})
     assert rest.content == whole.content[30:]
+    assert http.get(path).json()["log_size"] == len(whole.content)
     assert http.get(f"{path}/log", params={"offset": 10**9}).content == b""
     assert http.get(f"{path}/log", params={"offset": "-1"}).status_code == 422
 

@@ -19,7 +19,7 @@ from progrock.backends.values import as_number, as_scalar
 from progrock.jobs.changes import Observation, Started
 from progrock.jobs.states import State
 
-_NUMBERS = frozenset({"progress", "current", "total", "retry_after", "log_offset"})
+_NUMBERS = frozenset({"progress", "current", "total", "retry_after", "log_offset", "log_size"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 # What a word of a backend most likely means; the first that fits.
 _LIKELY = (

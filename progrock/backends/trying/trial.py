@@ -14,7 +14,7 @@ from progrock.backends import conversation
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError, BadReply
-from progrock.backends.http import HttpReply, HttpRequest
+from progrock.backends.http import HttpReply, HttpRequest, Seen
 from progrock.backends.trying.explaining import Explanations
 from progrock.backends.trying.happenings import (
     Advanced,
@@ -81,6 +81,7 @@ class Trial:
         )
         self._numbers = {"start": 0, "poll": 0, "cancel": 0, "deadline": 0}
         self._latest: HttpReply | None = None
+        self._seen: Seen | None = None  # of the log
         self._is_start_open = False  # sent, and not known what became of it
         self._cancel_due: datetime | None = None  # when the backend is to be told
         self._has_left = False
@@ -137,7 +138,13 @@ class Trial:
                 return conversation.failed_look(job, left_out)
             if part is None:
                 self.tell(Said(text="The batch leaves this job out; it is asked for alone."))
-        return self._drive(conversation.poll(backend, job, self.params, now, answered=part))
+        change = self._drive(
+            conversation.poll(backend, job, self.params, now, answered=part, seen=self._seen)
+        )
+        if isinstance(change, Observation) and change.seen is not None:
+            # Of the log alone: each reply is read, so that all that it says can be told.
+            self._seen = replace(change.seen, request=None, digest=None, etag=None)
+        return change
 
     def _advance(self, change: Change) -> None:
         at = self.line.now()

@@ -19,7 +19,6 @@ from tests.contracts.presets.exchanges import (
 # of "Presets" in the description language
 PRESETS = """progrock azure aip-151 http-202 ogc-processes flower prefect scrapyd aria2 transmission
     ray airflow jenkins replicate openai-batch github-actions""".split()
-DIALECTS = [name for name in PRESETS if name != "progrock"]
 EXCHANGES = all_exchanges()
 
 
@@ -36,7 +35,7 @@ def test_every_promised_preset_is_there() -> None:
     assert preset_names() == sorted(PRESETS)
 
 
-@pytest.mark.parametrize("preset", DIALECTS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_needs_no_more_than_its_comment_shows(preset: str) -> None:
     example = example_of(preset)
     assert f'"{preset}"' in example
@@ -44,7 +43,7 @@ def test_a_preset_needs_no_more_than_its_comment_shows(preset: str) -> None:
     assert backend_of(example).name
 
 
-@pytest.mark.parametrize("preset", DIALECTS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_its_ends_and_an_unknown_job(preset: str) -> None:
     names = [each.name for each in EXCHANGES if each.preset == preset]
     for what in ("success", "failure", "cancel", "unknown"):
@@ -57,7 +56,7 @@ def test_every_exchange_says_where_it_comes_from() -> None:
     } == set()
 
 
-@pytest.mark.parametrize("preset", DIALECTS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_field_of_a_map_gives_a_value_somewhere(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
