@@ -55,6 +55,7 @@ class Poller:
         self._connections: set[Connection] = set()
         self._all_lost = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closing = False
 
     async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpReply:
         """Return the reply, within so many seconds in all.
@@ -85,7 +86,11 @@ class Poller:
                 if method not in _AGAIN:
                     raise
                 # Closed while it was idle, most likely: the backend has not seen the request.
-                return await self._send_anew(pool, data, method, deadline, timeout_seconds)
+                try:
+                    return await self._send_anew(pool, data, method, deadline, timeout_seconds)
+                except Unreachable as exc:
+                    exc.was_sent = True  # by the first
+                    raise
             except asyncio.CancelledError:
                 kept.close()
                 raise
@@ -101,11 +106,15 @@ class Poller:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        for pool in self._by_origin.values():
-            pool.idle.clear()
-        for connection in list(self._connections):
-            connection.close()
-        await self._all_lost.wait()
+        self._is_closing = True  # what is on its way must not connect anew
+        try:
+            for pool in self._by_origin.values():
+                pool.idle.clear()
+            for connection in list(self._connections):
+                connection.close()
+            await self._all_lost.wait()
+        finally:
+            self._is_closing = False
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin anew on another loop: a forked child must not use its parent's connections."""
@@ -175,6 +184,8 @@ class Poller:
 
     async def _connect(self, pool: _Pool, deadline: float, timeout_seconds: float) -> Connection:
         """Return a new connection to a checked address. Raises Refused, or Unreachable."""
+        if self._is_closing:
+            raise Unreachable("The backend is not asked any longer: this ends.", was_sent=False)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
@@ -204,7 +215,8 @@ class Poller:
         origin, made = pool.origin, Connection(loop, pool.heads, self._lost)
         is_secure = origin.scheme == "https"
         if is_secure and self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = ssl.create_default_context()  # the system's, or those of SSL_CERT_FILE
+            self._tls.set_alpn_protocols(["http/1.1"])
         try:
             await loop.create_connection(
                 lambda: made,

@@ -8,6 +8,7 @@ read within a bounded time. Polls go by `poller`.
 import contextlib
 import http.client
 import io
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def send_once(
     """Return the reply to a single call. Raises Unreachable, or Refused for its address."""
     with requests.Session() as session, _deadline(timeout_seconds) as sockets:
         session.trust_env = False
+        session.verify = os.environ.get("SSL_CERT_FILE") or True  # as `poller` does
         adapter = _CheckedAdapter(sockets)
         session.mount("http://", adapter)
         session.mount("https://", adapter)

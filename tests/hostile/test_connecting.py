@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests.adapters
 
 from progrock.backends import building
 from progrock.backends.errors import BackendError, DescriptionError, Refused, Unreachable
@@ -180,7 +179,6 @@ def secured(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     `/drip` is answered by headers that do not end.
     """
     public = str(certificate.with_suffix(".crt"))
-    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", public)
     monkeypatch.setenv("SSL_CERT_FILE", public)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

@@ -86,6 +86,11 @@ class Peer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def stop_listening(self) -> None:
+        """Take no further connections; those that are open stay."""
+        if self._server is not None:
+            self._server.close()
+
     async def until_left(self, open_now: int = 0) -> None:
         """Wait until only so many connections are open."""
         await until(lambda: self.open == open_now)

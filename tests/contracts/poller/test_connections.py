@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from progrock.backends import poller as poller_module
 from progrock.backends.errors import Unreachable
 from progrock.backends.http import HttpReply, HttpRequest
-from progrock.backends.poller import MOST_IDLE, Poller
+from progrock.backends.poller import Poller
 from tests.contracts.poller.peer import (
     TIMEOUT,
     Peer,
@@ -54,14 +55,17 @@ async def test_an_idle_connection_is_closed_in_the_end(peer: Peer) -> None:
     assert peer.visits == 4
 
 
-async def test_no_more_than_so_many_connections_are_kept(peer: Peer, poller: Poller) -> None:
+async def test_no_more_than_so_many_connections_are_kept(
+    peer: Peer, poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def wait(visit: Visit) -> None:
-        await until(lambda: len(peer.asked) == MOST_IDLE + 3)
+        await until(lambda: len(peer.asked) == 7)
         await visit.say(reply())
 
+    monkeypatch.setattr(poller_module, "MOST_IDLE", 4)
     peer.answers = [wait]
-    await asyncio.gather(*(poller.send(get(peer), TIMEOUT) for _ in range(MOST_IDLE + 3)))
-    await peer.until_left(MOST_IDLE)
+    await asyncio.gather(*(poller.send(get(peer), TIMEOUT) for _ in range(7)))
+    await peer.until_left(4)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +128,18 @@ async def _sent_and_closed(poller: Poller, request: HttpRequest) -> HttpReply:
 
 
 async def test_the_end_of_a_poller_ends_what_is_on_its_way(peer: Peer) -> None:
-    peer.answers = [silent]
+    peer.answers = [reply(), silent]
     poller = Poller()
-    sending = asyncio.ensure_future(poller.send(get(peer), TIMEOUT))
-    await until(lambda: len(peer.asked) == 1)
+    await poller.send(get(peer), TIMEOUT)
+    # One goes out on the kept connection, and must not be sent again on a new one.
+    sending = [asyncio.ensure_future(poller.send(get(peer), TIMEOUT)) for _ in range(3)]
+    await until(lambda: len(peer.asked) == 4)
     await poller.close()
-    with pytest.raises(Unreachable):
-        await sending
+    for result in await asyncio.gather(*sending, return_exceptions=True):
+        assert isinstance(result, Unreachable)
+        assert result.was_sent
     await peer.until_left()
+    assert peer.visits == 3
 
 
 # --- what is sent again -------------------------------------------------------------------------
@@ -156,6 +164,19 @@ async def test_it_is_replaced_no_more_than_once(peer: Peer, poller: Poller) -> N
     assert isinstance(failure, Unreachable)
     assert failure.was_sent
     assert len(peer.asked) == 3
+
+
+async def test_what_was_sent_once_stays_sent(peer: Peer, poller: Poller) -> None:
+    async def go_away(visit: Visit) -> None:
+        peer.stop_listening()
+        visit.writer.close()
+
+    peer.answers = [reply(), go_away]
+    await poller.send(get(peer), TIMEOUT)
+    failure = await failure_of(poller, get(peer))
+    assert isinstance(failure, Unreachable)
+    assert str(failure) == "The backend cannot be connected to: Connection refused"
+    assert failure.was_sent
 
 
 async def test_a_request_that_changes_something_is_not_sent_twice(
