@@ -32,7 +32,14 @@ from progrock.backends.trying.happenings import (
 from progrock.backends.trying.hiding import hide_reply, hide_request
 from progrock.backends.trying.watching import take_role, watched
 from progrock.jobs import transitions
-from progrock.jobs.changes import CancelRequested, Change, Ended, JobError, Started
+from progrock.jobs.changes import (
+    CancelRequested,
+    Change,
+    Ended,
+    JobError,
+    Observation,
+    Started,
+)
 from progrock.jobs.states import JobErrorCode, State
 from progrock.jobs.transitions import Step
 from progrock.jobs.values import JobValue
