@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 from progrock.backends.errors import BackendError, Unreachable
-from progrock.backends.http import HttpReply
+from progrock.backends.http import HttpReply, HttpRequest
 from progrock.backends.reply_reader import Heads, ReplyReader
 
 _CLOSED = "The backend does not answer: it closed the connection."
@@ -36,11 +36,11 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = self._deadline = 0.0
 
-    def ask(self, request: bytes, method: str, deadline: float) -> asyncio.Future[HttpReply]:
-        """Send a request, and return the future of its reply; `deadline` is on the loop's clock.
+    def ask(self, data: bytes, request: HttpRequest, deadline: float) -> asyncio.Future[HttpReply]:
+        """Send the bytes of a request, and return the future of its reply.
 
-        The future raises TimeoutError, Dropped, Unreachable or BadReply; then, and when it was
-        cancelled, the connection has to be closed.
+        `deadline` is on the loop's clock. The future raises TimeoutError, Dropped, Unreachable or
+        BadReply, and the connection is closed then; when it is cancelled, close the connection.
         """
         waiting: asyncio.Future[HttpReply] = self._loop.create_future()
         transport = self._transport
@@ -48,11 +48,11 @@ class Connection(asyncio.Protocol):
             waiting.set_exception(Dropped(_CLOSED, was_sent=False))
             return waiting
         self._waiting = waiting
-        self._reader.expect(method)
+        self._reader.expect(request.method, request.url)
         self._deadline = deadline
         if self._timer is None or self._timer_due > deadline:
             self._set_timer()
-        transport.write(request)
+        transport.write(data)
         return waiting
 
     def close(self) -> None:

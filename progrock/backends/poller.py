@@ -67,7 +67,7 @@ class Poller:
         if loop is not self._loop:
             self._begin(loop)
         deadline = loop.time() + timeout_seconds
-        url, method = request.url, request.method
+        url = request.url
         slash = url.find("/", 8)  # behind "https://"
         pool = self._pools.get(url[:slash])
         if pool is None or slash < 0:
@@ -79,15 +79,15 @@ class Poller:
         kept = pool.take()
         try:
             if kept is None:
-                return await self._send_anew(pool, data, method, deadline, timeout_seconds)
+                return await self._send_anew(pool, data, request, deadline, timeout_seconds)
             try:
-                reply = await kept.ask(data, method, deadline)
+                reply = await kept.ask(data, request, deadline)
             except Dropped:
-                if method not in _AGAIN:
+                if request.method not in _AGAIN:
                     raise
                 # Closed while it was idle, most likely: the backend has not seen the request.
                 try:
-                    return await self._send_anew(pool, data, method, deadline, timeout_seconds)
+                    return await self._send_anew(pool, data, request, deadline, timeout_seconds)
                 except Unreachable as exc:
                     exc.was_sent = True  # by the first
                     raise
@@ -170,12 +170,17 @@ class Poller:
     # --- connecting ---
 
     async def _send_anew(
-        self, pool: _Pool, data: bytes, method: str, deadline: float, timeout_seconds: float
+        self,
+        pool: _Pool,
+        data: bytes,
+        request: HttpRequest,
+        deadline: float,
+        timeout_seconds: float,
     ) -> HttpReply:
         """Send on a new connection."""
         connection = await self._connect(pool, deadline, timeout_seconds)
         try:
-            reply = await connection.ask(data, method, deadline)
+            reply = await connection.ask(data, request, deadline)
         except asyncio.CancelledError:
             connection.close()
             raise

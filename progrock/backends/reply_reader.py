@@ -59,6 +59,7 @@ class ReplyReader:
         self.is_reusable = True  # whether another reply may follow on the same connection
         self.has_begun = False  # whether a byte of the reply came
         self._heads = heads or Heads()
+        self._url = ""
         self._held = b""  # a known head whose body has not come
         self._parser = HttpResponseParser(self)
         self._is_parsing = self._is_head = False
@@ -72,9 +73,10 @@ class ReplyReader:
         self._size = 0
         self._failure: BackendError | None = None
 
-    def expect(self, method: str) -> None:
-        """Begin with the reply to a request of this method."""
+    def expect(self, method: str, url: str = "") -> None:
+        """Begin with the reply to a request of this method and address."""
         self.has_begun = False
+        self._url = url
         self._is_parsing = self._is_head = method == "HEAD"
         if self._received:
             self._tail = b""
@@ -96,7 +98,11 @@ class ReplyReader:
             status, headers, set_cookie, length = head
             if len(data) - end == length:
                 return HttpReply(
-                    status=status, headers=headers, content=data[end:], set_cookie=set_cookie
+                    status=status,
+                    headers=headers,
+                    content=data[end:],
+                    set_cookie=set_cookie,
+                    url=self._url,
                 )
             if len(data) == end:
                 self._held = data
@@ -206,7 +212,11 @@ class ReplyReader:
                 if name.lower() == b"set-cookie"
             )
         return HttpReply(
-            status=self._status, headers=headers, content=content, set_cookie=set_cookie
+            status=self._status,
+            headers=headers,
+            content=content,
+            set_cookie=set_cookie,
+            url=self._url,
         )
 
     def _after_reply(self) -> None:

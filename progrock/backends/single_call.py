@@ -60,6 +60,7 @@ def send_once(
                     headers={name.lower(): value.strip() for name, value in reply.headers.items()},
                     content=content,
                     set_cookie=tuple(reply.raw.headers.getlist("Set-Cookie")),
+                    url=request.url,
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError) as exc:
             if sockets.is_over or isinstance(exc, requests.ReadTimeout):

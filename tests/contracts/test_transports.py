@@ -209,8 +209,9 @@ READ = {
 async def test_a_reply_is_read_the_same(server: Server, send: Send, name: str) -> None:
     said, status, content = READ[name]
     server.said = [said]
-    reply = await send(asked(a_backend(server), "op"))
-    assert (reply.status, reply.content) == (status, content)
+    request = asked(a_backend(server), "op")
+    reply = await send(request)
+    assert (reply.status, reply.content, reply.url) == (status, content, request.url)
     assert len(server.targets) == 1
 
 
