@@ -48,10 +48,15 @@ class Job(models.Model):
     updated = models.DateTimeField()
     finished = models.DateTimeField(null=True)
 
+    # who watches: Unix seconds, for they are read at each look, and a time would be parsed
+    watched_until = models.FloatField(default=0.0)
+
     # what polling needs. A claim moves `due_at` to the end of its lease and counts `look` up.
     due_at = models.DateTimeField(null=True)
     claimed_by = models.CharField(max_length=100, default="", blank=True)  # the worker, or ""
     look = models.PositiveIntegerField(default=0)
+    looked_at = models.DateTimeField(null=True)  # when the latest look was claimed
+    held_until = models.DateTimeField(null=True)  # the backend's Retry-After: no look before
     report_number = models.PositiveBigIntegerField(default=0)  # the last one a program gave
     interval = models.FloatField(default=0.0)
     failures = models.PositiveIntegerField(default=0)
@@ -145,6 +150,16 @@ class Lane(models.Model):
 
     def __str__(self) -> str:
         return f"{self.backend}/{self.shard}"
+
+
+class FeedWatch(models.Model):
+    """Whose list of jobs somebody has open: "*" for all jobs, a user's id, "" for nobody's."""
+
+    owner = models.CharField(max_length=20, primary_key=True)
+    until = models.FloatField()  # Unix seconds, as of a job
+
+    def __str__(self) -> str:
+        return f"feed of {self.owner!r}"
 
 
 class IdempotencyKey(models.Model):

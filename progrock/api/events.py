@@ -13,6 +13,7 @@ from progrock.api.accepting import wants_stream
 from progrock.api.jobs import who_of
 from progrock.errors import RequestError
 from progrock.jobs import queries
+from progrock.live import attendance
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import MAX_SEQ, Filter, Text
 
@@ -55,6 +56,7 @@ def list_events(request: HttpRequest, job: str, asked: Query[JobEventsQuery]) ->
     if wants_stream(request.headers.get("Accept", "")):
         raise _not_acceptable("This process answers with JSON only; ask the ASGI server.")
     found = queries.find_job(who_of(request), job)
+    attendance.look_in(str(found.id), found.backend, found.state)
     after = asked.after or 0
     events = queries.events_after(found.id, after, asked.limit + 1)
     page = events[: asked.limit]

@@ -18,6 +18,7 @@ from progrock.jobs import queries, retrying, services
 from progrock.jobs.reporting import reports
 from progrock.jobs.rows import value_of
 from progrock.jobs.snapshot import snapshot
+from progrock.live import attendance
 from progrock.models import Job
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
@@ -110,7 +111,7 @@ async def get_job(
 ) -> HttpResponse:
     """The snapshot, with its seq as ETag; with `after` and `wait`, when seq is beyond `after`."""
     who = who_of(request)
-    read = database_sync_to_async(queries.find_job)
+    read = database_sync_to_async(_looked_in)
     found = await read(who, job)
     if after is not None and wait > 0 and found.seq <= after and not found.is_terminal:
         await wait_for_change(who, found, after, min(wait, MAX_WAIT_SECONDS))
@@ -156,6 +157,13 @@ def get_log(request: HttpRequest, job: str) -> HttpResponse:
 def json_response(value: dict[str, Any], status: int = 200) -> HttpResponse:
     """Return a JSON answer."""
     return HttpResponse(encode(value), status=status, content_type="application/json")
+
+
+def _looked_in(who: Who, job: str) -> Job:
+    """Return a job, and have the worker know that somebody asks for it."""
+    found = queries.find_job(who, job)
+    attendance.look_in(str(found.id), found.backend, found.state)
+    return found
 
 
 def _names(if_none_match: str, etag: str) -> bool:

@@ -51,13 +51,15 @@ Policies = Callable[[str, Mapping[str, Any]], PollPolicy]
 class Entry(NamedTuple):
     """One change to one job.
 
-    `due` is when the look that brought it was due; `held` is the job as it was claimed.
+    `due` is when the look that brought it was due; `held` is the job as it was claimed;
+    `is_watched` is whether somebody watches it.
     """
 
     job: UUID
     change: Change
     due: datetime | None = None
     held: Stored | None = None
+    is_watched: bool = True
 
 
 class Recorded(NamedTuple):
@@ -234,19 +236,23 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         return {}  # a look that is under way keeps its lease
     if job.backend == push.NAME:
         return {"due_at": schedule.next_silence(policy, job, at), "claimed_by": ""}
-    seen = getattr(change, "observation", change)
+    retry_after = getattr(getattr(change, "observation", change), "retry_after", None)
     due_at, interval = schedule.next_look(
         policy,
         job,
         due=entry.due or at,
         at=at,
         changed=step.changed,
-        retry_after=getattr(seen, "retry_after", None),
+        retry_after=retry_after,
         chance=random.random(),  # noqa: S311 - jitter
         is_begun=isinstance(change, Started),
         place=schedule.place_of(job.id),
+        is_watched=entry.is_watched,
     )
-    return {"due_at": due_at, "interval": interval, "claimed_by": ""}
+    new: Fields = {"due_at": due_at, "interval": interval, "claimed_by": ""}
+    if retry_after is not None:
+        new["held_until"] = schedule.held_until(retry_after, at)
+    return new
 
 
 def _stopped(before: JobValue, change: Change, job: JobValue) -> bool | None:

@@ -55,6 +55,7 @@ class Due(NamedTuple):
     due_at: datetime
     look: int
     seq: int
+    watched_until: float  # Unix seconds
 
 
 class OvertakenError(Exception):
@@ -76,7 +77,7 @@ def read(jobs: QuerySet[Job]) -> list[Stored]:
 
 def read_due(jobs: QuerySet[Job]) -> list[Due]:
     """Return of the jobs of a query what a claim needs first."""
-    sql, params = jobs.values_list("id", "due_at", "look", "seq").query.sql_with_params()
+    sql, params = jobs.values_list("id", *Due._fields[1:]).query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         found = cursor.fetchall()
@@ -85,19 +86,20 @@ def read_due(jobs: QuerySet[Job]) -> list[Due]:
     return [Due(int(id_, 16), due.replace(tzinfo=UTC), *rest) for id_, due, *rest in found]
 
 
-def lease(due: Sequence[Due], until: datetime, worker: str) -> None:
+def lease(due: Sequence[Due], until: datetime, worker: str, now: datetime) -> None:
     """Give jobs to a worker for one look each: they fall due again when the lease ends."""
     ids: Any
-    if connection.vendor == "sqlite":
+    vendor = connection.vendor
+    if vendor == "sqlite":
         chosen = "IN (SELECT value FROM json_each(%s))"
         ids = encode([f"{each.number:032x}" for each in due])
     else:
         chosen, ids = "= ANY(%s)", [UUID(int=each.number) for each in due]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {Job._meta.db_table} SET look = look + 1, due_at = %s, claimed_by = %s"
-            f" WHERE id {chosen}",
-            [_time(connection.vendor, until), worker, ids],
+            f"UPDATE {Job._meta.db_table} SET look = look + 1, due_at = %s, looked_at = %s,"
+            f" claimed_by = %s WHERE id {chosen}",
+            [_time(vendor, until), _time(vendor, now), worker, ids],
         )
 
 

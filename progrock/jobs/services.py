@@ -21,7 +21,7 @@ from progrock.jobs.access import may_control
 from progrock.jobs.changes import CancelRequested
 from progrock.jobs.queries import find_job
 from progrock.models import IdempotencyKey, Job
-from progrock.polling import lanes
+from progrock.polling import lanes, watched
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import StartRequest
 
@@ -115,6 +115,7 @@ def _create(
         updated=now,
         moved_at=now,
         due_at=now + START_GRACE,
+        watched_until=watched.until(now),  # whoever starts a job looks at it for a while
     )
     if backend.name == push.NAME:  # nothing is to be asked; its silence is looked at
         job.started = now

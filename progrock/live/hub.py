@@ -21,6 +21,7 @@ from progrock.identity import Who
 from progrock.jobs import queries
 from progrock.jobs.states import TERMINAL
 from progrock.live import publishing, rights
+from progrock.live.attendance import Attendance
 from progrock.live.heart import beat_seconds
 from progrock.live.publishing import Facts, Published, group_of, unpack
 from progrock.protocol.codec import decode_json
@@ -77,6 +78,7 @@ class Hub:
         self._feed_since = 0.0  # Unix time; jobs that began since are told from event 1
         self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
+        self.attendance = Attendance(self._run)
         self._is_started = False
         self._is_rechecking = False
 
@@ -109,6 +111,7 @@ class Hub:
         if watcher not in topic.watchers:
             topic.watchers.add(watcher)
             self._watchers[watcher] = (*self._watchers.get(watcher, ()), job)
+            self.attendance.come(job, facts)
 
     def caught_up(self, job: str, seq: int) -> None:
         """Say that the log holds `seq`: if the others have not been told so far, tell them."""
@@ -135,6 +138,7 @@ class Hub:
         if not self._feeds:
             self._feed_since = time.time()
         self._feeds.add(watcher)
+        self.attendance.come_to_feed(watcher.who)
 
     def unwatch_feed(self, watcher: Watcher) -> None:
         """End what `watch_feed` began."""
@@ -259,6 +263,8 @@ class Hub:
                 await self.reconcile()
             except Exception as exc:  # noqa: BLE001 - the database may be away for a while
                 logger.warning("not compared with the log; trying again", error=str(exc))
+            watched = (job for job, topic in self._topics.items() if topic.watchers)
+            await self.attendance.stay(watched, self._feeds)
             await self.recheck()
 
     def _recheck_soon(self) -> None:

@@ -29,6 +29,7 @@ class Claim(NamedTuple):
     stored: Stored
     due: datetime
     lease_ends: datetime
+    watched_until: float = 0.0  # Unix seconds
 
     @property
     def job(self) -> JobValue:
@@ -64,8 +65,8 @@ def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> li
             return []
         found = recall.find(due)
         lease_ends = now + lease_of(policy, len(due))
-        rows.lease(due, lease_ends, worker_name())
-    return [_claimed(stored, each.due_at, lease_ends) for each, stored in found]
+        rows.lease(due, lease_ends, worker_name(), now)
+    return [_claimed(stored, each.due_at, lease_ends, each.watched_until) for each, stored in found]
 
 
 def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:
@@ -115,6 +116,8 @@ def name_worker(name: str) -> None:
 _worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
 
 
-def _claimed(found: Stored, due: datetime, lease_ends: datetime) -> Claim:
+def _claimed(
+    found: Stored, due: datetime, lease_ends: datetime, watched_until: float = 0.0
+) -> Claim:
     job = found.job.evolve({"look": found.job.look + 1})
-    return Claim(found.after(job, found.seen, lease_ends), due, lease_ends)
+    return Claim(found.after(job, found.seen, lease_ends), due, lease_ends, watched_until)

@@ -71,9 +71,28 @@ def next_look(  # noqa: PLR0913 - each is a fact of its own
             following = min(following, max(end, due + timedelta(seconds=policy.min)))
         following = max(following, at)
     if retry_after is not None:
-        wait = min(max(retry_after, 0.0) * (1 + SPREAD * place), MAX_RETRY_AFTER)
-        following = max(following, at + timedelta(seconds=wait))
+        following = max(following, held_until(retry_after * (1 + SPREAD * place), at))
     return min(following, max(deadline_of(policy, job), at)), interval
+
+
+def held_until(retry_after: float, at: datetime) -> datetime:
+    """Return until when a backend wants to be left alone; more than an hour counts as that."""
+    return at + timedelta(seconds=min(max(retry_after, 0.0), MAX_RETRY_AFTER))
+
+
+def next_look_for_a_watcher(
+    policy: PollPolicy, *, looked_at: datetime | None, held: datetime | None, now: datetime
+) -> datetime:
+    """Return when to look for someone who comes now: at once, unless it was looked at just now.
+
+    `held` is until when the backend wants to be left alone.
+    """
+    soonest = [now]
+    if looked_at is not None:
+        soonest.append(looked_at + timedelta(seconds=policy.min))
+    if held is not None:
+        soonest.append(held)
+    return max(soonest)
 
 
 def _spread(policy: PollPolicy, job: JobValue, interval: float, place: float) -> float:

@@ -18,7 +18,7 @@ from progrock.jobs.changes import Ended, JobError
 from progrock.jobs.services import KEY_KEPT, START_GRACE
 from progrock.jobs.states import TERMINAL, JobErrorCode, State
 from progrock.models import Event, IdempotencyKey, Job
-from progrock.polling import claim, lanes, pulse
+from progrock.polling import attention, claim, lanes, pulse
 
 logger = structlog.get_logger(__name__)
 BATCH = 1_000
@@ -102,6 +102,7 @@ def prune() -> int:
     """Delete the events and keys that are no longer kept; return how many events went."""
     now = clock.now()
     IdempotencyKey.objects.filter(created__lt=now - KEY_KEPT).delete()
+    attention.forget_feeds(now)
     with connection.cursor() as cursor:
         cursor.execute(
             f"DELETE FROM {Event._meta.db_table} WHERE seq <= ("

@@ -25,7 +25,7 @@ from progrock.jobs import dispatch, log, transitions
 from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
 from progrock.jobs.states import JobErrorCode, State
 from progrock.live import publishing
-from progrock.polling import lanes
+from progrock.polling import lanes, watched
 from progrock.polling.claim import Claim, claim_due
 from progrock.polling.limits import Limiter, limiter_of
 
@@ -91,8 +91,15 @@ def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
 
 def record(batch: Sequence[Answered]) -> list[log.Recorded]:
     """Write a batch of answers to the log, and return what became of them."""
+    now, feeds = time.time(), watched.feeds()
     entries = [
-        log.Entry(job=claim.job.id, change=change, due=claim.due, held=claim.stored)
+        log.Entry(
+            claim.job.id,
+            change,
+            claim.due,
+            claim.stored,
+            claim.watched_until > now or feeds.cover(claim.stored.owner),
+        )
         for claim, change in batch
     ]
     recorded = log.record(entries, registry.policy_of)

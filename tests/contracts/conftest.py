@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from progrock.backends import registry
 from progrock.live import publishing
 from progrock.live.publishing import Published
+from progrock.polling import watched
 from tests.contracts.parts import Tasks
 
 BACKENDS = """
@@ -51,6 +52,7 @@ def real_parts(
     settings.PROGROCK_BACKENDS = tmp_path / "backends.toml"
     settings.PROGROCK_BACKENDS.write_text(BACKENDS)
     registry.replace_all(None)
+    watched.forget()
     yield
     registry.replace_all(None)
 

@@ -127,7 +127,8 @@ def test_an_edit_since_the_claim_and_the_answer_both_count() -> None:
 def test_an_edit_and_an_answer_at_once_lose_neither(is_held: bool) -> None:
     for _ in range(8):
         job = running()
-        (claim,) = claim_due("plain", 0, registry.policy_of("plain"), now())
+        claims = claim_due("plain", 0, registry.policy_of("plain"), now())
+        (claim,) = (each for each in claims if each.job.id == job.id)  # an earlier one may be due
         change = Observation(look=claim.job.look, progress=70)
         held = claim.stored if is_held else None
         entry = Entry(job=job.id, change=change, due=claim.due, held=held)
@@ -143,7 +144,8 @@ def test_an_edit_and_an_answer_at_once_lose_neither(is_held: bool) -> None:
 def test_an_edit_and_the_end_at_once_lose_neither() -> None:
     for _ in range(8):
         job = running()
-        (claim,) = claim_due("plain", 0, registry.policy_of("plain"), now())
+        claims = claim_due("plain", 0, registry.policy_of("plain"), now())
+        (claim,) = (each for each in claims if each.job.id == job.id)  # an earlier one may be due
         change = Observation(look=claim.job.look, state=State.SUCCEEDED)
         entry = Entry(job=job.id, change=change, due=claim.due, held=claim.stored)
         at_once(

@@ -102,7 +102,7 @@ def test_what_was_rolled_back_is_not_remembered() -> None:
 def test_an_ended_job_is_not_remembered() -> None:
     job = running_job()
     looked_at(state=State.SUCCEEDED)
-    due = rows.Due(job.id.int, now(), row_of(job)["look"], row_of(job)["seq"])
+    due = rows.Due(job.id.int, now(), row_of(job)["look"], row_of(job)["seq"], 0.0)
     ((_, found),) = recall.find([due])
     assert found.job.state is State.SUCCEEDED
     assert found.seen is None

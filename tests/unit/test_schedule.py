@@ -176,6 +176,23 @@ def test_with_a_watcher_again_a_change_brings_it_back_to_min() -> None:
     assert next_look(a_job(interval=8.0), changed=True, is_watched=True) == (after(1), 1.0)
 
 
+@pytest.mark.parametrize(
+    ("looked_at", "held", "expected"),
+    [
+        (None, None, 0),
+        (after(-5), None, 0),
+        (after(-0.25), None, 0.75),
+        (after(-5), after(4), 4),
+        (after(-0.25), after(-9), 0.75),
+    ],
+)
+def test_for_someone_who_comes_it_is_looked_at_as_soon_as_may_be(
+    looked_at: datetime | None, held: datetime | None, expected: float
+) -> None:
+    at = schedule.next_look_for_a_watcher(POLICY, looked_at=looked_at, held=held, now=BEGIN)
+    assert at == after(expected)
+
+
 # --- jobs that began together --------------------------------------------------------------------
 
 
