@@ -1,8 +1,9 @@
 """Build the requests of a backend from its templates. Pure: no I/O, nothing is sent from here."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
 from progrock.backends import guard
 from progrock.backends.backend import Backend, Origin, RequestTemplate
@@ -101,11 +102,19 @@ def _told_address(request: RequestTemplate, context: Mapping[str, Any]) -> str:
 
 
 def _segment(text: str) -> str:
-    """Encode a value as one path segment; a dot segment would be taken for a step up."""
+    """Encode a value as one path segment.
+
+    Raises Refused for steps such as "../": many servers decode a segment before they follow it.
+    """
     if isinstance(text, Address):
         return text
-    encoded = quote(text, safe="")
-    return encoded.replace(".", "%2E") if set(text) == {"."} else encoded
+    if not {".", ".."}.isdisjoint(_SEPARATORS.split(text)):
+        shown = text if len(text) <= 100 else f"{text[:100]}…"
+        raise Refused(f"The value {shown!r} has a step in it that would lead to another path.")
+    return quote(text, safe="")
+
+
+_SEPARATORS = re.compile(r"[/\\]")
 
 
 def _header(text: str) -> str:
@@ -132,5 +141,11 @@ def _with_query(url: str, query: Mapping[str, Any]) -> str:
     if not query:
         return url
     parts = urlsplit(url)
-    kept = [pair for pair in parse_qsl(parts.query, True) if pair[0] not in query]
-    return urlunsplit(parts._replace(query=urlencode(kept + _pairs(query))))
+    # What was told stays as it was written: an address may be signed.
+    told = [pair for pair in parts.query.split("&") if pair and _name_of(pair) not in query]
+    ours = urlencode(_pairs(query))
+    return urlunsplit(parts._replace(query="&".join([*told, ours] if ours else told)))
+
+
+def _name_of(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])

@@ -50,11 +50,8 @@ class _Compiler:
     def backend(self) -> Backend | None:
         before = len(self.problems)
         table = self.table
-        base_url = self._text("base_url", table.base_url, self.plain)
-        for key, url in (("base_url", base_url), *_numbered("origins", table.origins)):
-            if "?" in url or "#" in url:
-                self._tell(key, "ends before any ? or #: a path is put behind it")
-        self.origins = self._origins(base_url)
+        addresses = self._addresses()
+        self.origins = self._origins(addresses)
         headers = {
             key: self._header(f"headers.{key}", value) for key, value in table.headers.items()
         } | self._authorization()
@@ -87,7 +84,7 @@ class _Compiler:
             name=self.name,
             title=self._text("title", table.title or self.name, self.plain),
             description=self._text("description", table.description, self.plain),
-            base_url=base_url.rstrip("/"),
+            base_url=addresses["base_url"].rstrip("/"),
             origins=self.origins,
             headers=headers,
             params_schema=table.params,
@@ -119,12 +116,20 @@ class _Compiler:
 
     # --- the parts ---
 
-    def _origins(self, base_url: str) -> frozenset[Origin]:
-        texts = {"base_url": base_url} | {
-            f"origins.{index}": self._text(f"origins.{index}", text, self.plain)
-            for index, text in enumerate(self.table.origins)
+    def _addresses(self) -> dict[str, str]:
+        """Return base_url and the origins by their keys, but for those that miss a variable."""
+        texts = (("base_url", self.table.base_url), *_numbered("origins", self.table.origins))
+        expanded = {
+            key: self._try(key, lambda text=text: templates.expand(text, self.plain))  # type: ignore[misc]
+            for key, text in texts
         }
-        found = (self._try(key, lambda text=text: _origin(text)) for key, text in texts.items())  # type: ignore[misc]
+        return {key: text for key, text in expanded.items() if text is not None}
+
+    def _origins(self, addresses: Mapping[str, str]) -> frozenset[Origin]:
+        for key, url in addresses.items():
+            if "?" in url or "#" in url:
+                self._tell(key, "ends before any ? or #: a path is put behind it")
+        found = (self._try(key, lambda url=url: _origin(url)) for key, url in addresses.items())  # type: ignore[misc]
         return frozenset(origin for origin in found if origin)
 
     def _authorization(self) -> dict[str, str]:

@@ -32,11 +32,18 @@ def check(expression: str) -> None:
     """Raise BadExpression when an expression is not jq."""
     if _ENVIRONMENT.search(expression):
         raise BadExpression("$ENV and env are not for expressions; use ${NAME}")
+    if _plain_path(expression) is not None:
+        return
     try:
         jq.compile(expression)
-        jq.compile(_guarded(expression))
+        if _UNLIKE_WITHIN.search(expression):
+            jq.compile(_guarded(expression))
     except ValueError as exc:
         raise BadExpression(str(exc)) from exc
+
+
+# What is an expression alone, and may be none within another one.
+_UNLIKE_WITHIN = re.compile(r"\b(?:def|import|include|module)\b|#|^\s*$")
 
 
 _ENVIRONMENT = re.compile(r"""\$ENV\b|(?<![\w.$"'])env\b(?!")""")

@@ -294,6 +294,26 @@ def test_an_unsafe_or_unusable_address_stops_the_start(url: str) -> None:
     assert problems_in(f"origins = ['{url}']").keys() == {"origins.0"}
 
 
+@pytest.mark.parametrize("key", ["base_url", "origins.0"])
+def test_an_address_whose_variable_is_not_set_is_told_once(key: str) -> None:
+    value = '["${ABSENT}"]' if key == "origins.0" else '"${ABSENT}"'
+    base = "" if key == "base_url" else f'base_url = "{BASE}"\n'
+    asked = "start.path = '/'\nstatus.path = '/'"
+    with pytest.raises(DescriptionError) as raised:
+        load_text(f"[backends.b]\n{base}{key.partition('.')[0]} = {value}\n{asked}")
+    assert [problem.key for problem in raised.value.problems] == [f"backends.b.{key}"]
+
+
+@pytest.mark.parametrize("expression", ["def f: .a;", "# nothing", " ", 'import "a" as a; .b'])
+def test_an_expression_that_gives_nothing_is_refused(expression: str) -> None:
+    assert "jq" in problems_in(f"map.state = '{expression}'")["map.state"]
+
+
+@pytest.mark.parametrize("expression", ["def f: .a; f", ".a # the state", '"#"', ".b.def"])
+def test_an_expression_with_the_words_of_a_module_is_one_all_the_same(expression: str) -> None:
+    assert problems_in(f"map.state = '{expression}'") == {}
+
+
 def test_an_address_with_a_password_is_not_shown() -> None:
     found = problems_in("origins = ['http://ada:hunter2@files.internal']")
     assert "hunter2" not in str(found)

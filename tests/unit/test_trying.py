@@ -408,6 +408,52 @@ def test_a_field_that_fails_until_it_is_there_is_no_fault(mill: Mill) -> None:
     assert tried.warnings == ""
 
 
+def test_a_state_that_is_never_told_is_a_warning(mill: Mill) -> None:
+    tried = mill.attempt(polls({"phase": "running"}), timeout=5)
+    assert "map.state never gave a value in a poll, so the job could not end" in tried.flat
+    fine = mill.attempt(polls({}, {"state": "succeeded"}))
+    assert "never gave" not in fine.warnings
+
+
+def test_a_state_that_only_the_outcome_tells_is_a_warning_that_says_why(mill: Mill) -> None:
+    text = BASE.replace('".body.state"', '".outcome.body.state"')
+    text = text.replace("map    =", 'outcome = { path = "/jobs/{operation}/end" }\nmap    =')
+    tried = mill.attempt(polls({"done": True}), text, timeout=5)
+    assert tried.job.state is State.TIMED_OUT
+    assert "let map.state give one where .outcome is null" in tried.flat
+
+
+def test_a_description_without_a_state_is_told(mill: Mill) -> None:
+    text = BASE.replace('state = ".body.state", ', "")
+    assert "map has no state" in mill.attempt(polls({"progress": 5}), text, timeout=5).warnings
+
+
+def test_an_address_to_stop_at_is_asked_for_before_the_cancel(mill: Mill) -> None:
+    text = BASE.replace("progress =", 'cancel_url = ".body.stop", progress =')
+    text += 'cancel = { method = "POST", url = "{cancel_url}" }\n'.replace("cancel =", "\ncancel =")
+    running = {"state": "running", "stop": "/stop/9"}
+    line = polls(running, running, {"state": "cancelled"}, cancel=[Say(status=202)])
+    line.interrupted_waits = (3,)
+    tried = mill.attempt(line, text)
+    assert line.roles() == "start status status cancel status"
+    assert "> POST http://mill.test/stop/9" in tried.lines
+    assert '= cancel_url: "/stop/9"' in tried.lines
+    assert tried.job.state is State.CANCELLED
+
+
+def test_a_log_is_not_asked_for_at_each_poll(mill: Mill) -> None:
+    text = BASE + 'log = { path = "/log", query = { from = "{offset}" } }\n'
+    text += "poll = { min = 0.3, max = 0.3 }\n"
+    answers = ({"state": "running", "progress": n} for n in range(5))
+    pages = [Say(b"one\n"), Say(b"two\n"), Say(b"")]
+    line = polls(*answers, {"state": "succeeded"}, log=pages)
+    tried = mill.attempt(line, text)
+    assert [request.url for role, request in line.sent if role is Role.LOG] == [
+        f"http://mill.test/log?from={offset}" for offset in (0, 4, 8)
+    ]
+    assert tried.text.index("one") < tried.text.index("two")
+
+
 def test_a_value_that_cannot_be_used_is_told(mill: Mill) -> None:
     tried = mill.attempt(polls({"state": "succeeded", "progress": "n/a"}))
     assert tried.warnings == '! map.progress gave "n/a": no number, not used'

@@ -51,6 +51,7 @@ class Auditor:
         self._failures: dict[str, str] = {}
         self._highest: float | None = None
         self._fractions: set[float] = set()
+        self._lacks_state: bool | None = None  # whether polls were read, and none told a state
 
     def hear(self, happening: Happening) -> list[str]:
         """Return the warnings that this gives rise to; some have several lines."""
@@ -74,6 +75,8 @@ class Auditor:
             for field, reason in self._failures.items()
             if field not in self._given
         ]
+        if self._lacks_state is True and not self._backend.is_by_code:
+            warnings.append(self._without_state())
         if self._fractions and max(self._fractions) <= 1 and self._fractions != {0.0}:
             warnings.append(
                 "map.progress never gave more than 1, and 100 is the end. "
@@ -129,7 +132,20 @@ class Auditor:
         if role is Role.CANCEL and 400 <= reply.status < 500:
             yield "cancel", f"the cancel was refused with HTTP {reply.status}"
 
+    def _without_state(self) -> str:
+        if "state" not in self._backend.poll_fields.names:
+            return "map has no state: the job can only end by being gone, or at its deadline"
+        text = "map.state never gave a value in a poll, so the job could not end"
+        if self._backend.outcome is not None:
+            text += (
+                ". outcome is asked for once the state is an end: "
+                "let map.state give one where .outcome is null"
+            )
+        return text
+
     def _of_reading(self, read: Read) -> Iterator[tuple[str, str]]:
+        if read.source == "poll":
+            self._lacks_state = self._lacks_state is not False and read.found.get("state") is None
         for field, value in read.found.items():
             if value is None:
                 continue
