@@ -1,20 +1,20 @@
-"""Deliveries a second and web core: plain Channels consumers with groups, and our hub.
+"""Deliveries a second and web core: plain Channels, our hub, a bare ASGI application, mosquitto.
 
-The same server with the same options, the same Redis layer, the same frames. The watchers are one
+The first three run on the same server with the same options, and have their events from the same
+Redis; mosquitto serves MQTT over WebSockets. All send the same frames. The watchers are one
 lean process that counts; it lets a few rounds of events be on their way at a time, so that the web
 process always has work and nothing piles up.
 """
 
 import os
-import struct
 import time
 from collections import defaultdict
 
 from bench import report
 from bench.measuring import Window, measure
-from bench.stack import BOTH, Side, Stack, stack
+from bench.stack import SERVERS, Side, Stack, stack
 
-CONNECTIONS = 500
+CONNECTIONS = 1_000
 MANY_JOBS = 1_000
 WARM_UP = 1.0
 
@@ -30,13 +30,15 @@ def run(*, quick: bool) -> dict[str, dict[str, dict[str, float]]]:
         for title, (jobs, connections) in list(shapes.items())[: 1 if quick else None]:
             rounds: dict[str, list[report.Figures]] = defaultdict(list)
             for _ in range(1 if quick else 3):
-                for side in BOTH:
+                for side in SERVERS:
                     seen = _fan_out(made, side, jobs, connections, 3.0 if quick else 5.0)
                     rounds[side].append(_figures(seen))
             sides = {side: report.medians(figures) for side, figures in rounds.items()}
-            plain = sides["plain"]["deliveries/s per core"]
-            for figures in sides.values():
-                figures["ratio"] = figures["deliveries/s per core"] / plain
+            rate = {side: figures["deliveries/s per core"] for side, figures in sides.items()}
+            for side, figures in sides.items():
+                figures["ratio"] = rate[side] / rate["plain"]
+                figures["of bare"] = rate[side] / rate["bare"]
+                figures["of mosquitto"] = rate[side] / rate["mosquitto"]
             print(report.table(f"Fan-out, {title}", sides))
             results[f"fan-out, {title}"] = sides
     return results
@@ -61,7 +63,7 @@ def _fan_out(made: Stack, side: Side, jobs: int, connections: int, window: float
     with (
         made.web(side) as (web, port),
         made.tool(
-            side, "publisher", "bench.publisher", str(made.ids), stdin=wanted
+            side, "publisher", "bench.publisher", str(made.ids), side, stdin=wanted
         ) as publisher,
         made.tool(
             side, "watchers", "bench.watchers",
@@ -73,9 +75,9 @@ def _fan_out(made: Stack, side: Side, jobs: int, connections: int, window: float
         os.close(asked)
 
         def received() -> int:
-            there = counter.read_bytes() if counter.exists() else bytes(8)
-            return int(struct.unpack("<Q", there)[0])
+            there = counter.read_bytes() if counter.exists() else b""
+            return int.from_bytes(there, "little")
 
-        watchers.wait_for(lambda: received() > connections, "the first deliveries", 60)
+        watchers.wait_for(lambda: received() > connections, f"the first deliveries of {side}", 90)
         time.sleep(WARM_UP)
         return measure(window, received, {"web": web, "watchers": watchers, "publisher": publisher})

@@ -13,7 +13,7 @@ from collections import defaultdict
 from bench import report
 from bench.measuring import measure
 from bench.processes import Child
-from bench.stack import IN_FLIGHT, Side, Stack, stack
+from bench.stack import IN_FLIGHT, POLLERS, Side, Stack, stack
 
 JOBS = 1_000
 SECONDS = 0.1  # the interval: ten thousand polls a second are wanted
@@ -50,7 +50,7 @@ def _saturated(made: Stack, name: str, *, quick: bool) -> dict[str, Figures]:
     window = 3.0 if quick else 6.0
     rounds: dict[str, list[report.Figures]] = defaultdict(list)
     for _ in range(1 if quick else 3):
-        for side in Side:
+        for side in POLLERS:
             rounds[side].append(_side(made, side, window))
         made.behave(is_still=True)
         rounds["ours, unchanged"].append(_side(made, Side.OURS, window, is_written=False))

@@ -1,23 +1,26 @@
 """Publish events as the workers do: for each byte on standard input, one for each job.
 
-    python -m bench.publisher IDS
+    python -m bench.publisher IDS SIDE
 
-The side is the one whose settings are in the environment. Ours goes through `publishing.publish`
-in batches, as the log does; the plain one sends to each job's group.
+Ours goes through `publishing.publish` in batches, as the log does; the plain one sends to each
+job's group, the bare one to Redis in the same batches, that of mosquitto to a topic for each job.
 """
 
 import asyncio
 import itertools
 import os
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import django
 import orjson
+import redis
 
+from bench import bare_web, mqtt
 from bench.stack import BACKEND_NAME
 
 BATCH = 250  # jobs in one transaction of the log, and so in one publication
@@ -29,22 +32,54 @@ def ours(ids: list[str]) -> Callable[[], None]:
     from progrock.live import publishing  # noqa: PLC0415
 
     facts = publishing.Facts(owner=None, backend=BACKEND_NAME, labels=(), state="running")
-    frames = [_frame(id_).split(_SEQ, 1) for id_ in ids]
-    numbers = itertools.count(2)
+    rounds = _rounds(ids)
 
     def publish() -> None:
-        seq = next(numbers)
-        number = f'"seq":{seq}'
         events = [
             publishing.Published(
-                job=id_, seq=seq, type="progress", frame=number.join(frame), facts=facts, shard=0
+                job=id_, seq=seq, type="progress", frame=frame, facts=facts, shard=0
             )
-            for id_, frame in zip(ids, frames, strict=True)
+            for id_, seq, frame in next(rounds)
         ]
         for start in range(0, len(events), BATCH):
             publishing.publish(events[start : start + BATCH])
 
     return publish
+
+
+def bare(ids: list[str]) -> Callable[[], None]:
+    """Return what publishes the next event of each job on one Redis channel."""
+    client = redis.Redis.from_url(os.environ["BARE_REDIS"])
+    rounds = _rounds(ids)
+
+    def publish() -> None:
+        events = [(id_, frame) for id_, _, frame in next(rounds)]
+        for start in range(0, len(events), BATCH):
+            client.publish(bare_web.CHANNEL, orjson.dumps(events[start : start + BATCH]))
+
+    return publish
+
+
+def mosquitto(ids: list[str]) -> Callable[[], None]:
+    """Return what publishes the next event of each job to its topic."""
+    connection = socket.create_connection(("127.0.0.1", int(os.environ["MQTT_PORT"])))
+    connection.sendall(mqtt.connect("publisher"))
+    connection.recv(4)
+    rounds = _rounds(ids)
+
+    def publish() -> None:
+        packets = (mqtt.publish(id_, frame.encode()) for id_, _, frame in next(rounds))
+        connection.sendall(b"".join(packets))
+
+    return publish
+
+
+def _rounds(ids: list[str]) -> Iterator[list[tuple[str, int, str]]]:
+    """Yield for ever the next event of each job: its id, seq and frame, which is made only once."""
+    frames = [_frame(id_).split(_SEQ, 1) for id_ in ids]
+    for seq in itertools.count(2):
+        number = f'"seq":{seq}'
+        yield [(id_, seq, number.join(frame)) for id_, frame in zip(ids, frames, strict=True)]
 
 
 def _frame(job: str) -> str:
@@ -102,8 +137,7 @@ def main() -> None:
     """Run with the words of the command line, until standard input ends."""
     django.setup()
     ids = orjson.loads(Path(sys.argv[1]).read_bytes())
-    is_plain = os.environ["DJANGO_SETTINGS_MODULE"].startswith("bench.plain")
-    publish = (plain if is_plain else ours)(ids)
+    publish = {"plain": plain, "ours": ours, "bare": bare, "mosquitto": mosquitto}[sys.argv[2]](ids)
     while rounds := os.read(0, 100):
         for _ in rounds:
             publish()

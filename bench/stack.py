@@ -17,7 +17,9 @@ import orjson
 import psycopg
 import redis
 import requests
+import uuid_utils.compat as uuids
 
+from bench import mqtt
 from bench.processes import Child, allow_many_files, free_port, listens, run
 from progrock.launcher import redis_server
 
@@ -44,6 +46,8 @@ class Side(StrEnum):
     PLAIN = "plain"
     THREADS = "threads"  # the plain one, with the requests of all jobs in threads of one task
     OURS = "ours"
+    BARE = "bare"  # a bare ASGI application on the same server
+    MOSQUITTO = "mosquitto"
 
     @property
     def is_ours(self) -> bool:
@@ -52,6 +56,8 @@ class Side(StrEnum):
 
 
 BOTH = (Side.PLAIN, Side.OURS)
+POLLERS = (Side.PLAIN, Side.THREADS, Side.OURS)
+SERVERS = (Side.PLAIN, Side.OURS, Side.BARE, Side.MOSQUITTO)
 
 
 class Stack:
@@ -66,6 +72,7 @@ class Stack:
         self.ids = folder / "ids.json"  # of the seeded jobs
         self._secret = secrets.token_urlsafe(48)
         self._seconds = 1.0
+        self.mqtt_port = 0
         self._session = requests.Session()
 
     # --- preparing ---
@@ -87,6 +94,9 @@ class Stack:
         (self.folder / "backends.toml").write_text(toml)
         with redis.Redis.from_url(self.redis_url) as connection:
             connection.flushall()
+        if side not in POLLERS:  # it keeps nothing
+            self.ids.write_bytes(orjson.dumps([str(uuids.uuid7()) for _ in range(jobs)]))
+            return
         words = ["-m", "bench.seeding", str(jobs), str(seconds if polled else 0), str(self.ids)]
         run("seeding", [sys.executable, *words], self.environ(side), self.folder)
         self.forget()
@@ -103,7 +113,9 @@ class Stack:
         settings = os.environ.get("BENCH_SETTINGS", "config.settings")
         return {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": settings if side.is_ours else "bench.plain.settings",
+            "DJANGO_SETTINGS_MODULE": (
+                "bench.plain.settings" if side in {Side.PLAIN, Side.THREADS} else settings
+            ),
             "SECRET_KEY": self._secret,
             "DATABASE_URL": self.database.format(side=side),
             "REDIS_URL": self.redis_url,
@@ -120,6 +132,8 @@ class Stack:
             "BACKEND_URL": self.backend_url,
             "POLL_SECONDS": str(self._seconds),
             "IN_THREADS": "on" if side is Side.THREADS else "",
+            "BARE_REDIS": self.redis_url,
+            "MQTT_PORT": str(self.mqtt_port),
         }
 
     # --- a side's processes ---
@@ -141,9 +155,17 @@ class Stack:
 
     @contextmanager
     def web(self, side: Side) -> Iterator[tuple[Child, int]]:
-        """Run a side's web server, with the same options for both; give it and its port."""
-        application = "config.asgi" if side.is_ours else "bench.plain.routing"
+        """Run a side's web server, with the same options for all; give it and its port."""
         port = free_port()
+        if side is Side.MOSQUITTO:
+            self.mqtt_port = free_port()
+            file = mqtt.configure(self.folder, self.mqtt_port, port)
+            with Child("mosquitto", ["mosquitto", "-c", str(file)], os.environ, self.folder) as web:
+                web.wait_for(lambda: listens(port), "mosquitto listens")
+                yield web, port
+            return
+        modules = {Side.OURS: "config.asgi", Side.BARE: "bench.bare_web"}
+        application = modules.get(side, "bench.plain.routing")
         options = {
             "host": "127.0.0.1",
             "port": str(port),
@@ -245,7 +267,7 @@ def stack(database_url: str | None = None) -> Iterator[Stack]:
             f"http://127.0.0.1:{port}",
         )
         (folder / "backends.toml").write_text("")
-        for side in Side:
+        for side in POLLERS:
             made.migrate(side)
         yield made
 
@@ -269,7 +291,7 @@ def _databases(url: str | None, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder}/{{side}}.sqlite3"
         return
     parts = urlsplit(url)
-    names = [f"progrock_bench_{side}" for side in Side]
+    names = [f"progrock_bench_{side}" for side in POLLERS]
     with psycopg.connect(url, autocommit=True) as connection:
         for name in names:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -24,12 +24,14 @@ from types import FrameType
 
 import orjson
 
+from bench import mqtt
 from bench.backend import STAMP
 
 MARK = b'"seq"'  # once in each event frame, on both sides, and in no heartbeat
 _STAMP = re.compile(rb"%b(\d+)" % STAMP)
 ON_THEIR_WAY = 4  # rounds of events
 _BUFFER = 1 << 18
+TEXT, BINARY = 0x81, 0x82
 _MASK = b"\x00\x00\x00\x00"
 
 
@@ -37,7 +39,7 @@ def connect(port: int, side: str, job: str) -> socket.socket:
     """Return a socket that follows a job from now on."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    path = "/prog/" if side == "ours" else f"/ws/jobs/{job}/"
+    path = {"ours": "/prog/", "mosquitto": "/mqtt"}.get(side, f"/ws/jobs/{job}/")
     key = base64.b64encode(os.urandom(16)).decode()
     headers = {
         "Host": f"127.0.0.1:{port}",
@@ -46,12 +48,19 @@ def connect(port: int, side: str, job: str) -> socket.socket:
         "Sec-WebSocket-Key": key,
         "Sec-WebSocket-Version": "13",
     }
+    if side == "mosquitto":
+        headers["Sec-WebSocket-Protocol"] = "mqtt"
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     _read_until(connection, b"101 Switching Protocols")
     if side == "ours":
-        connection.sendall(_text_frame(orjson.dumps({"action": "watch", "job": job})))
+        connection.sendall(_frame(TEXT, orjson.dumps({"action": "watch", "job": job})))
         _read_until(connection, b'"watching"')
+    elif side == "mosquitto":
+        connection.sendall(_frame(BINARY, mqtt.connect(os.urandom(8).hex())))
+        _read_until(connection, mqtt.CONNECTED)
+        connection.sendall(_frame(BINARY, mqtt.subscribe(job)))
+        _read_until(connection, mqtt.SUBSCRIBED)
     return connection
 
 
@@ -64,9 +73,9 @@ def _read_until(connection: socket.socket, mark: bytes) -> None:
         said += more
 
 
-def _text_frame(text: bytes) -> bytes:
-    """Return a final text frame from the client, up to 125 bytes, masked with zeros (RFC 6455)."""
-    return bytes((0x81, 0x80 | len(text))) + _MASK + text
+def _frame(kind: int, content: bytes) -> bytes:
+    """Return a final frame from the client, up to 125 bytes, masked with zeros (RFC 6455)."""
+    return bytes((kind, 0x80 | len(content))) + _MASK + content
 
 
 class Watchers:
@@ -86,9 +95,10 @@ class Watchers:
         self.received = 0
         self.stamps: list[float] | None = None
 
-    def take(self) -> None:
-        """Wait for what comes, at most a second, and count it."""
-        for fd, _ in self._epoll.poll(1.0):
+    def take(self) -> bool:
+        """Wait for what comes, at most a second, and count it; False when nothing came."""
+        ready = self._epoll.poll(1.0)
+        for fd, _ in ready:
             try:
                 size = self._by_fd[fd].recv_into(self._buffer)
             except BlockingIOError:
@@ -102,6 +112,7 @@ class Watchers:
                 now = time.monotonic_ns()
                 self.stamps += ((now - int(found)) / 1e6 for found in _STAMP.findall(data))
         struct.pack_into("<Q", self._counter, 0, self.received)
+        return bool(ready)
 
 
 def main() -> None:
@@ -128,7 +139,8 @@ def main() -> None:
                 wanted = watchers.received // asked.connections + ON_THEIR_WAY - published
                 os.write(asked.publish, b"." * wanted)
                 published += wanted
-            watchers.take()
+            if not watchers.take() and asked.publish:
+                os.write(asked.publish, b".")  # mosquitto may sit on a message until the next
     if asked.stamps:
         asked.stamps.write_bytes(orjson.dumps(watchers.stamps))
 
