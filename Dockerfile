@@ -79,5 +79,6 @@ EXPOSE 8000
 ENTRYPOINT ["python", "-m", "deploy.entrypoint"]
 CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
      "--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false", \
+     "--ws-ping-interval", "10", "--ws-ping-timeout", "10", \
      "--no-access-log", "--no-server-header", "--log-level", "warning", \
      "--timeout-graceful-shutdown", "3"]

@@ -9,7 +9,7 @@ from progrock.api import problems
 from progrock.api.jobs import json_response, router, who_of
 from progrock.errors import RequestError
 from progrock.jobs import editing
-from progrock.jobs.snapshot import snapshot
+from progrock.live.snapshots import snapshot_of
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import JobEdit
 
@@ -31,7 +31,7 @@ def edit_job(
         if exc.code is not ErrorCode.CONFLICT:
             raise
         return problems.response_to(exc, status=412)
-    response = json_response(snapshot(edited, who))
+    response = json_response(snapshot_of(edited, who))
     response["ETag"] = f'W/"{edited.seq}"'
     return response
 

@@ -19,6 +19,7 @@ from progrock.jobs.reporting import reports
 from progrock.jobs.rows import value_of
 from progrock.jobs.snapshot import snapshot
 from progrock.live import attendance
+from progrock.live.snapshots import snapshot_of, snapshots_of
 from progrock.models import Job
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
@@ -67,7 +68,7 @@ def _checked(key: str | None) -> str | None:
 
 
 def _started(job: Job, who: Who) -> HttpResponse:
-    answer = snapshot(job, who)
+    answer = snapshot_of(job, who)
     if job.backend == push.NAME:
         answer["report_token"] = identity.report_token(job.id)
     response = json_response(answer, status=202)
@@ -98,7 +99,7 @@ def list_jobs(request: HttpRequest, listing: Query[Listing]) -> HttpResponse:
         mine=listing.mine,
     )
     jobs, next_ = queries.page_of_jobs(who, wanted, listing.limit, listing.cursor, listing.q)
-    return json_response({"jobs": [snapshot(job, who) for job in jobs], "next": next_})
+    return json_response({"jobs": snapshots_of(jobs, who), "next": next_})
 
 
 @router.get("/{job}", url_name="job", summary="One job, at once or when it changes")
@@ -120,7 +121,7 @@ async def get_job(
     if after is None and if_none_match is not None and _names(if_none_match, etag):
         response = HttpResponse(status=304)
     else:
-        response = json_response(snapshot(found, who))
+        response = json_response(await database_sync_to_async(snapshot_of)(found, who))
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     return response
@@ -130,7 +131,7 @@ async def get_job(
 def cancel_job(request: HttpRequest, job: str) -> HttpResponse:
     """202 with the snapshot, now `cancelling`; `cancelled` follows when the backend says so."""
     who = who_of(request)
-    return json_response(snapshot(services.cancel_job(who, job), who), status=202)
+    return json_response(snapshot_of(services.cancel_job(who, job), who), status=202)
 
 
 @router.post("/{job}/report", summary="Report the progress of a program's own job")

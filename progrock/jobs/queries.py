@@ -118,8 +118,10 @@ def events_since(who: Who, wanted: Filter, at: datetime, limit: int) -> list[Pas
     """Return the events since a time of the jobs that a visitor may see, in the order of time.
 
     None where there are more than `limit`, or not all are kept. The filter's states are left to
-    the caller, for they are those of the event and not of the job.
+    the caller, for they are those of the event and not of the job. Raises
+    RequestError(not_permitted) for the bearer of a share token.
     """
+    require_lists(who)
     wanted = wanted.model_copy(update={"state": None})
     changed = matching(access.visible_to(who), who, wanted).filter(updated__gte=at)
     jobs = {job.id: facts_of(job) for job in changed.order_by("-updated")[: limit + 1]}

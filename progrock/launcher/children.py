@@ -58,6 +58,9 @@ def web(plan: Plan) -> ChildSpec:
         "ws": "websockets-sansio",
         "ws-max-size": str(LARGEST_FRAME_BYTES),
         "ws-per-message-deflate": "false",
+        # A peer that is gone without a word is noticed after 20 seconds.
+        "ws-ping-interval": "10",
+        "ws-ping-timeout": "10",
         "timeout-graceful-shutdown": str(GRACEFUL_SECONDS),
         "log-level": "warning",  # its errors; that it runs, the launcher says
     }

@@ -5,7 +5,7 @@ What a connection follows stands in `live.consumer`.
 
 from progrock.identity import Who
 from progrock.jobs import commenting, editing, queries, services
-from progrock.jobs.snapshot import snapshot
+from progrock.live.snapshots import snapshots_of
 from progrock.protocol import frames, messages
 from progrock.protocol.frames import Frame
 
@@ -35,4 +35,4 @@ def page_of_snapshots(
 ) -> tuple[list[Frame], str | None]:
     """Return up to `limit` jobs as snapshots, and the cursor of the next page."""
     page, next_ = queries.page_of_jobs(who, wanted, limit, cursor)
-    return [snapshot(job, who) for job in page], next_
+    return snapshots_of(page, who), next_

@@ -146,7 +146,8 @@ class ProgressConsumer(Connection):
         id_ = str(job.id)
         self.following.begin(job)
         # The job as it was made, before the backend is asked: what that says comes as events.
-        made, page = await database_sync_to_async(_made)(who, job, hub().count(id_))
+        watchers = len(hub().watchers_of(id_))  # of a new job: nobody elsewhere knows it
+        made, page = await database_sync_to_async(_made)(who, job, watchers)
         token = identity.report_token(job.id) if job.backend == push.NAME else None
         self.reply(frames.started(asked_id, made, token))
         present = page[-1].seq if page else job.seq
@@ -162,7 +163,7 @@ class ProgressConsumer(Connection):
         try:
             # Read after the hub knows us: an event is in this reading, or it is delivered.
             present, page = await database_sync_to_async(opening)(
-                who, id_, asked.after, hub().count(id_)
+                who, id_, asked.after, await hub().presence.count(id_)
             )
         except BaseException:
             self.following.end(id_)
@@ -212,6 +213,19 @@ class ProgressConsumer(Connection):
             self.following.deliver(event)
         elif self.feed is not None and self.feed.matches(event.facts):
             self.outbox.put(event.frame, event)
+
+    def show_presence(self, event: Published) -> bool:
+        """Tell who watches a job, once the answer to the watch is told."""
+        if self.following.is_reading(event.job):
+            return False
+        who = self.who
+        if (
+            who is not None
+            and event.job in self.following
+            and access.may_follow(who, event.job, event.facts.owner)
+        ):
+            self.outbox.put(event.frame)
+        return True
 
     def _hello(self) -> Frame:
         return frames.hello(

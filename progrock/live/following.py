@@ -55,6 +55,11 @@ class Following:
     def __len__(self) -> int:
         return len(self._positions)
 
+    def is_reading(self, job: str) -> bool:
+        """Whether the beginning of a job is not told yet."""
+        position = self._positions.get(job)
+        return position is not None and position.is_reading
+
     def begin(self, job: Job) -> None:
         """Follow a job. Nothing is told before `read_on` says from where."""
         id_ = str(job.id)

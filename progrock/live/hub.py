@@ -8,7 +8,7 @@ every few seconds the hub compares what it has told with what the log holds.
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from progrock.jobs.states import TERMINAL
 from progrock.live import publishing, rights
 from progrock.live.attendance import Attendance
 from progrock.live.heart import beat_seconds
+from progrock.live.presence import Presence
 from progrock.live.publishing import Facts, Published, group_of, unpack
 from progrock.protocol.codec import decode_json
 
@@ -79,6 +80,7 @@ class Hub:
         self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self.attendance = Attendance(self._run)
+        self.presence = Presence(self, self._run)
         self._is_started = False
         self._is_rechecking = False
 
@@ -112,6 +114,7 @@ class Hub:
             topic.watchers.add(watcher)
             self._watchers[watcher] = (*self._watchers.get(watcher, ()), job)
             self.attendance.come(job, facts)
+            self.presence.come(job, watcher)
 
     def caught_up(self, job: str, seq: int) -> None:
         """Say that the log holds `seq`: if the others have not been told so far, tell them."""
@@ -131,6 +134,7 @@ class Hub:
         topic = self._topics.get(job)
         if topic is not None:
             topic.watchers.discard(watcher)
+            self.presence.go(job, watcher)
             self._drop_unwatched(job, topic)
 
     def watch_feed(self, watcher: Watcher) -> None:
@@ -148,10 +152,15 @@ class Hub:
             for job, topic in list(self._topics.items()):
                 self._drop_unwatched(job, topic)
 
-    def count(self, job: str) -> int:
-        """Return how many watchers a job has in this process."""
+    def watchers_of(self, job: str) -> Collection[Watcher]:
+        """Return the watchers of a job in this process."""
         topic = self._topics.get(job)
-        return len(topic.watchers) if topic else 0
+        return topic.watchers if topic else ()
+
+    def facts_of(self, job: str) -> Facts | None:
+        """Return what decides who may see a job, None where nobody here follows it."""
+        topic = self._topics.get(job)
+        return topic.facts if topic else None
 
     # --- handing on ---
 

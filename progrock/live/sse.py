@@ -192,7 +192,7 @@ class JobStream(Stream):
         id_ = str(job.id)
         self._following.begin(job)
         self._present, self._page = await database_sync_to_async(opening)(
-            self._asked_by, id_, self._after, hub().count(id_)
+            self._asked_by, id_, self._after, await hub().presence.count(id_)
         )
         hub().caught_up(id_, self._present["seq"])
         self._is_complete = self._present["complete"]
@@ -215,6 +215,10 @@ class JobStream(Stream):
             is_told = self._following.deliver(event)
             if is_told and event.type == "complete":
                 self.end_soon()
+
+    def show_presence(self, event: Published) -> bool:
+        """Be counted; who watches is not told here, where each event has its seq as `id`."""
+        return True
 
     def as_text(self, frame: str, event: Published | None) -> str:
         """Return an event as it stands in the stream."""

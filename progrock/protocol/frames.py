@@ -1,5 +1,6 @@
 """What the server sends: functions that give frames as JSON objects (PROTOCOL section 2.3)."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -91,6 +92,12 @@ def pong(id_: str | None) -> Frame:
 def heartbeat(at: datetime) -> Frame:
     """A sign of life on a silent connection."""
     return {"type": "heartbeat", "at": timestamp(at)}
+
+
+def presence(job: str, count: int, names: Sequence[str], at: datetime) -> Frame:
+    """Who watches a job: not kept, and without a `seq`. `names` are those of some users."""
+    watchers = {"count": count, "names": list(names)}
+    return {"type": "presence", "job": job, "at": timestamp(at), "watchers": watchers}
 
 
 def error(exc: RequestError, id_: str | None = None) -> Frame:

@@ -305,7 +305,7 @@ async def test_what_is_read_from_the_log_has_the_facts_of_its_time(hub: Hub) -> 
 async def test_who_no_longer_watches_is_told_nothing_and_leaves_nothing_behind(hub: Hub) -> None:
     job, events = await lived(6)
     one, two = follow(hub, job, 1), follow(hub, job, 1)
-    assert hub.count(str(job.id)) == 2
+    assert len(hub.watchers_of(str(job.id))) == 2
     hub.take(events[1])
     hub.unwatch(one, str(job.id))
     hub.unwatch(one, str(job.id))
@@ -313,7 +313,7 @@ async def test_who_no_longer_watches_is_told_nothing_and_leaves_nothing_behind(h
     hub.leave(two)
     hub.take(events[3])
     assert (one.seqs(), two.seqs()) == ([2], [2, 3])
-    assert hub.count(str(job.id)) == 0
+    assert len(hub.watchers_of(str(job.id))) == 0
     assert not hub._topics
     await hub.reconcile()
     assert (one.seqs(), two.seqs()) == ([2], [2, 3])

@@ -287,7 +287,7 @@ async def test_a_long_poll_of_who_lost_its_rights_is_refused(
     who = await database_sync_to_async(by_token)(account)
     job = await database_sync_to_async(new_job)()
     waiting = asyncio.ensure_future(wait_for_change(who, job, job.seq, 60))
-    await eventually(lambda: hub.count(str(job.id)), "the wait")
+    await eventually(lambda: hub.watchers_of(str(job.id)), "the wait")
     await database_sync_to_async(Token.objects.all().delete)()
     await hub.recheck()
     with pytest.raises(RequestError) as caught:
