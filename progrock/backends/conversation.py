@@ -246,7 +246,8 @@ class _Talk:
             is_moved = change.status_url not in {None, job.status_url}
             etag = answered.headers.get("etag") if is_alone and backend.also is None else None
             request = None if is_moved else request
-            seen = replace(change.seen or Seen(backend), request=request, digest=digest, etag=etag)
+            told = change.seen or Seen(backend)
+            seen = told._replace(request=request, digest=digest, etag=etag)
             change = change.evolve({"seen": seen})
         return change
 
@@ -367,7 +368,7 @@ class _Talk:
         ):
             return Unchanged(look=job.look, retry_after=retry_after)
         pages = yield from self._log_pages(is_last=False)
-        seen = replace(seen, log=LogLook(self.at, pages.is_there))
+        seen = seen._replace(log=LogLook(self.at, pages.is_there))
         if not pages.lines and pages.offset == job.log_offset:
             return Unchanged(look=job.look, retry_after=retry_after, seen=seen)
         return Observation(

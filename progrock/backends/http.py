@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -90,8 +90,7 @@ class LogLook:
     is_there: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a backend last said of a job, so that the same again need not be read.
 
     `by` is the Backend that read it: another one may read it differently. `request` is the next
