@@ -150,7 +150,7 @@ class Trial:
         )
         if isinstance(change, Observation) and change.seen is not None:
             # Of the log alone: each reply is read, so that all that it says can be told.
-            self._seen = replace(change.seen, request=None, digest=None, etag=None)
+            self._seen = change.seen._replace(request=None, digest=None, etag=None)
         return change
 
     def _advance(self, change: Change) -> None:
