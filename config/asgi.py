@@ -15,10 +15,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from progrock.api.event_streams import EventStreams  # noqa: E402
+from progrock.backends import registry  # noqa: E402
 from progrock.live.consumer import ProgressConsumer  # noqa: E402
 from progrock.live.handshake import Application, Handshake, nothing_here  # noqa: E402
 from progrock.signals import reload_on_hangup  # noqa: E402
 
+registry.require()
 reload_on_hangup()
 
 routes: list[Any] = [

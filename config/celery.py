@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -12,6 +12,14 @@ DRAIN_SECONDS = 4.0 if os.environ.get("PROGROCK_EMBEDDED") else 20.0
 
 app = Celery("progrock", include=["tasks.polling", "tasks.starting", "tasks.maintenance"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@worker_init.connect
+def require_backends(**_: object) -> None:
+    """End at once where the description of the backends is not right."""
+    from progrock.backends import registry  # noqa: PLC0415 - needs Django
+
+    registry.require()
 
 
 @worker_ready.connect

@@ -30,19 +30,27 @@ LOOK_SECONDS = 2.0
 
 _lock = threading.Lock()
 _loaded: Backends | None = None
-_notice: int | None = None
+_stamp: tuple[int, int] | None = None  # of the file when it was read
+_notice: int | None = None  # None: not looked at yet
 _looked_at = 0.0
 
 
 def backends() -> Backends:
     """Return all backends. Raises DescriptionError when the file was never valid."""
-    global _loaded  # noqa: PLW0603 - one registry per process
     with _lock:
         if _loaded is None:
-            _loaded = load(conf.backends_file(), os.environ)
-        elif _is_announced():
+            return _load()
+        if _is_announced():
             _reload()
         return _loaded
+
+
+def require() -> None:
+    """Load the backends before anything is served; with a bad file the process ends."""
+    try:
+        backends()
+    except DescriptionError as exc:
+        raise SystemExit(f"ProgRock does not start: {exc}") from exc
 
 
 def reload() -> bool:
@@ -105,17 +113,32 @@ def _is_announced() -> bool:
         number = Notice.number_of(NOTICE)
     except DatabaseError:
         return False
-    is_new = _notice is not None and number != _notice
+    # One that was announced before the first look may have come after the file was read.
+    is_new = number != _notice if _notice is not None else _stamp_of_file() != _stamp
     _notice = number
     return is_new
 
 
-def _reload() -> bool:
-    global _loaded  # noqa: PLW0603
+def _load() -> Backends:
+    global _loaded, _stamp  # noqa: PLW0603 - one registry per process
+    _stamp = _stamp_of_file()
+    _loaded = load(conf.backends_file(), os.environ)
+    return _loaded
+
+
+def _stamp_of_file() -> tuple[int, int] | None:
     try:
-        _loaded = load(conf.backends_file(), os.environ)
+        found = conf.backends_file().stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _reload() -> bool:
+    try:
+        loaded = _load()
     except DescriptionError as exc:
         logger.error("the changed backends are refused; the old ones stay", reason=str(exc))
         return False
-    logger.info("backends taken up", names=sorted(_loaded.by_name))
+    logger.info("backends taken up", names=sorted(loaded.by_name))
     return True
