@@ -1,6 +1,6 @@
 """A program that does its own work and reports its progress to ProgRock.
 
-    python examples/push.py [URL]
+    python examples/push.py [URL [ROWS]]
 
 Needs `requests` only. The job shows on the dashboard like any other; cancel it there, and the
 program stops.
@@ -12,13 +12,13 @@ from typing import Any
 
 import requests
 
-ROWS = 300
 REPORT_SECONDS = 0.5
 
 
 def main() -> int:
     """Import rows that are not there, and report how far it is. 0 when done, 1 when cancelled."""
     url = (sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000") + "/api/v1/jobs"
+    rows = int(sys.argv[2]) if len(sys.argv) > 2 else 300
     started = requests.post(url, json={"backend": "push", "title": "Nightly import"}, timeout=10)
     started.raise_for_status()
     job = started.json()
@@ -32,18 +32,18 @@ def main() -> int:
         return dict(answer.json())
 
     reported_at = 0.0
-    for row in range(ROWS):
+    for row in range(rows):
         time.sleep(0.03)  # the work
         if time.monotonic() - reported_at < REPORT_SECONDS:
             continue
         reported_at = time.monotonic()
-        now = report(current=row, total=ROWS, unit="rows", message=f"row {row} of {ROWS}")
+        now = report(current=row, total=rows, unit="rows", message=f"row {row} of {rows}")
         print(f"{now['progress']:5.1f} %  {now['message']}")
         if now["state"] == "cancelling":
             report(state="cancelled")
             print("cancelled")
             return 1
-    report(state="succeeded", result={"rows": ROWS}, message=f"{ROWS} rows imported")
+    report(state="succeeded", result={"rows": rows}, message=f"{rows} rows imported")
     print("done")
     return 0
 

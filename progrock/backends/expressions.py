@@ -39,9 +39,12 @@ def check(expression: str) -> None:
         if _UNLIKE_WITHIN.search(expression):
             jq.compile(_guarded(expression))
     except ValueError as exc:
-        raise BadExpression(str(exc)) from exc
+        lines = (line.removeprefix("jq: error: ") for line in str(exc).splitlines())
+        told = (line for line in lines if not _COUNT.fullmatch(line))
+        raise BadExpression("\n".join(told)) from exc
 
 
+_COUNT = re.compile(r"jq: \d+ compile errors?")
 # What is an expression alone, and may be none within another one.
 _UNLIKE_WITHIN = re.compile(r"\b(?:def|import|include|module)\b|#|^\s*$")
 

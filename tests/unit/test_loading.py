@@ -314,6 +314,15 @@ def test_an_expression_with_the_words_of_a_module_is_one_all_the_same(expression
     assert problems_in(f"map.state = '{expression}'") == {}
 
 
+def test_bad_jq_is_told_with_the_place_where_it_is_bad() -> None:
+    told = problems_in('map.state = """\n.body\n  | nosuch(1)\n"""')["map.state"]
+    assert told.splitlines() == [
+        "is not a jq expression: nosuch/1 is not defined at <top-level>, line 2, column 5:",
+        "      | nosuch(1)",
+        "        ^^^^^^",
+    ]
+
+
 def test_an_address_with_a_password_is_not_shown() -> None:
     found = problems_in("origins = ['http://ada:hunter2@files.internal']")
     assert "hunter2" not in str(found)
