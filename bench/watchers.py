@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -35,33 +36,50 @@ TEXT, BINARY = 0x81, 0x82
 _MASK = b"\x00\x00\x00\x00"
 
 
-def connect(port: int, side: str, job: str) -> socket.socket:
-    """Return a socket that follows a job from now on."""
+def connect(port: int, side: str, jobs: list[str]) -> list[socket.socket]:
+    """Return sockets that follow a job each from now on.
+
+    Each step is taken by all before the next one: some servers let a lone one wait.
+    """
+    connections = [_open(port) for _ in jobs]
+    for say, answer in _conversation(port, side):
+        for connection, job in zip(connections, jobs, strict=True):
+            connection.sendall(say(job))
+        for connection in connections:
+            _read_until(connection, answer)
+    return connections
+
+
+def _open(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _conversation(port: int, side: str) -> Iterator[tuple[Callable[[str], bytes], bytes]]:
+    """Yield what a watcher of a job says, and the mark of the answer."""
+    yield lambda job: _handshake(port, side, job), b"101 Switching Protocols"
+    if side == "ours":
+        asked = {"action": "watch"}
+        yield lambda job: _frame(TEXT, orjson.dumps(asked | {"job": job})), b'"watching"'
+    elif side == "mosquitto":
+        yield lambda job: _frame(BINARY, mqtt.connect(os.urandom(8).hex())), mqtt.CONNECTED
+        yield lambda job: _frame(BINARY, mqtt.subscribe(job)), mqtt.SUBSCRIBED
+
+
+def _handshake(port: int, side: str, job: str) -> bytes:
     path = {"ours": "/prog/", "mosquitto": "/mqtt"}.get(side, f"/ws/jobs/{job}/")
-    key = base64.b64encode(os.urandom(16)).decode()
     headers = {
         "Host": f"127.0.0.1:{port}",
         "Upgrade": "websocket",
         "Connection": "Upgrade",
-        "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
         "Sec-WebSocket-Version": "13",
     }
     if side == "mosquitto":
         headers["Sec-WebSocket-Protocol"] = "mqtt"
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    connection.sendall("\r\n".join([*lines, "", ""]).encode())
-    _read_until(connection, b"101 Switching Protocols")
-    if side == "ours":
-        connection.sendall(_frame(TEXT, orjson.dumps({"action": "watch", "job": job})))
-        _read_until(connection, b'"watching"')
-    elif side == "mosquitto":
-        connection.sendall(_frame(BINARY, mqtt.connect(os.urandom(8).hex())))
-        _read_until(connection, mqtt.CONNECTED)
-        connection.sendall(_frame(BINARY, mqtt.subscribe(job)))
-        _read_until(connection, mqtt.SUBSCRIBED)
-    return connection
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _read_until(connection: socket.socket, mark: bytes) -> None:
@@ -128,8 +146,8 @@ def main() -> None:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, _leave)
     ids = orjson.loads(asked.ids.read_bytes())
-    jobs = (ids[n % len(ids)] for n in range(asked.connections))
-    watchers = Watchers([connect(asked.port, asked.side, job) for job in jobs], asked.counter)
+    jobs = [ids[n % len(ids)] for n in range(asked.connections)]
+    watchers = Watchers(connect(asked.port, asked.side, jobs), asked.counter)
     if asked.stamps:
         watchers.stamps = []
     published = 0
