@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 
 from progrock import conf
 from progrock.backends import registry
+from progrock.backends.doubts import doubts
 from progrock.backends.errors import DescriptionError
 
 
@@ -14,7 +15,7 @@ from progrock.backends.errors import DescriptionError
 def check_backends(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """Every problem in the description of the backends."""
     try:
-        registry.backends()
+        found = registry.backends()
     except DescriptionError as exc:
         return [
             Error(
@@ -25,4 +26,12 @@ def check_backends(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
             )
             for problem in exc.problems
         ]
-    return []
+    return [
+        Warning(
+            f"{doubt.key}: {doubt.message}",
+            hint=f"See {conf.backends_file()}.",
+            id="progrock.W001",
+        )
+        for backend in found.by_name.values()
+        for doubt in doubts(backend)
+    ]

@@ -192,7 +192,10 @@ class _Compiler:
         for field, text in self.table.map.items():
             key = f"map.{field}"
             if field not in expressions.FIELDS:
-                self._tell(key, "there is no such field" + near(field, sorted(expressions.FIELDS)))
+                hint = near(field, sorted(expressions.FIELDS))
+                if field in BackendTable.model_fields:
+                    hint = f"; it is a key of backends.{self.name}: write it above its map"
+                self._tell(key, "there is no such field" + hint)
                 continue
             try:
                 expression = templates.expand(text, self.secret)
@@ -209,7 +212,10 @@ class _Compiler:
             try:
                 states[word] = State(ours)
             except ValueError:
-                self._tell(f"states.{word}", f'"{ours}" is no state of ours' + near(ours, State))
+                hint = near(ours, State)
+                if word in set(State):
+                    hint = f'; the word of the service stands first: {ours} = "{word}"'
+                self._tell(f"states.{word}", f'"{ours}" is no state of ours' + hint)
         return states
 
     def _check_schema(self) -> None:

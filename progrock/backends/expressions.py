@@ -11,6 +11,7 @@ from typing import Any
 import jq
 
 from progrock.backends.errors import BadReply
+from progrock.backends.wording import near_expression
 from progrock.protocol.codec import encode
 
 POLL_FIELDS = frozenset(
@@ -21,6 +22,9 @@ START_FIELDS = POLL_FIELDS | {"operation", "refused"}
 LOOKUP_FIELDS = frozenset({"lookup"})
 LOG_FIELDS = frozenset({"log", "log_offset"})
 CANCEL_FIELDS = frozenset({"cancel_url"})
+ROOTS = tuple(  # of the document
+    "status headers body params operation start also outcome lookup cancelled offset".split()
+)
 FIELDS = START_FIELDS | LOOKUP_FIELDS | LOG_FIELDS | CANCEL_FIELDS
 
 
@@ -40,8 +44,8 @@ def check(expression: str) -> None:
             jq.compile(_guarded(expression))
     except ValueError as exc:
         lines = (line.removeprefix("jq: error: ") for line in str(exc).splitlines())
-        told = (line for line in lines if not _COUNT.fullmatch(line))
-        raise BadExpression("\n".join(told)) from exc
+        told = "\n".join(line for line in lines if not _COUNT.fullmatch(line))
+        raise BadExpression(told + near_expression(expression, ROOTS)) from exc
 
 
 _COUNT = re.compile(r"jq: \d+ compile errors?")

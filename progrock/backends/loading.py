@@ -175,14 +175,58 @@ _TABLES: dict[str, type[BaseModel]] = {
 }
 
 
+_FORMS = {
+    "start": ', as { path = "/jobs" }',
+    "status": ', as { path = "/jobs/{operation}" }, or "code"',
+    "map": ', as { state = ".body.state" }',
+    "states": ', as { done = "succeeded" }',
+}
+_MEANT = {  # by keys that people try
+    "url": "base_url",
+    "host": "base_url",
+    "token": "auth.bearer",
+    "password": "auth.basic",
+    "interval": "poll.min",
+}
+
+
 def _sentence(error: Any, loc: list[str]) -> str:
     if error["type"] == "extra_forbidden":
-        return "there is no such key" + near(loc[-1], _known_keys(loc[:-1]))
+        return "there is no such key" + _hint(loc)
     if error["type"] == "missing":
         return "is missing"
-    if error["type"] in {"model_type", "dict_type", "model_attributes_type"}:
-        return "should be a table"
+    if error["type"] in {"model_type", "dict_type", "model_attributes_type", "literal_error"}:
+        if len(loc) == 3 and loc[2] in _FORMS:
+            return f"should be a table{_FORMS[loc[2]]}"
+        if error["type"] != "literal_error":
+            return "should be a table"
+    if error["type"] == "string_type" and len(loc) > 3 and _is_misplaced(loc):
+        return f"there is no such key{_hint(loc)}"
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+
+
+def _hint(loc: list[str]) -> str:
+    *table, name = loc
+    if not table:
+        hint = near(name, _known_keys([]))
+        return hint if "did you mean" in hint else f"{hint}; a backend is [backends.{name}]"
+    if _is_misplaced(loc):
+        backend, here = ".".join(table[:2]), ".".join(table)
+        return f"; it is a key of {backend}: write it above [{here}]"
+    meant = _MEANT.get(name)
+    if len(table) == 2:
+        nested = (f"{key}.{name}" for key in _TABLES if name in _known_keys([*table, key]))
+        meant = meant or next(nested, None)
+    elif meant and meant.startswith(f"{table[2]}."):
+        meant = meant.partition(".")[2]
+    else:
+        meant = None
+    return f'; did you mean "{meant}"?' if meant else near(name, _known_keys(table))
+
+
+def _is_misplaced(loc: list[str]) -> bool:
+    """Whether a key of a backend stands below the head of one of its tables."""
+    return len(loc) == 4 and loc[3] in description.BackendTable.model_fields
 
 
 def _known_keys(table: list[str]) -> list[str]:

@@ -72,6 +72,14 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _TOKEN.sub(value, text)
 
 
+def _unknown(name: str, roots: frozenset[str]) -> str:
+    text = f"{{{name}}} names nothing here; known: {', '.join(sorted(roots))}"
+    if "params" not in roots:
+        return text
+    id_ = "the backend's id is {operation}, " if "operation" in roots else ""
+    return f"{text}; {id_}a parameter {{params.{name}}}"
+
+
 def _from_environment(match: re.Match[str], env: Mapping[str, str]) -> str:
     value = env.get(match["env"]) or match["default"]
     if value is None:
@@ -99,8 +107,7 @@ class Template:
             if match["ref"]:
                 path = tuple(match["ref"].split("."))
                 if path[0] not in roots:
-                    known = ", ".join(sorted(roots))
-                    raise UnknownReference(f"{{{match['ref']}}} names nothing here; known: {known}")
+                    raise UnknownReference(_unknown(match["ref"], roots))
                 parts.append(Reference(path))
             else:
                 parts.append(_from_environment(match, env))

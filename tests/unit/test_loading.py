@@ -314,6 +314,46 @@ def test_an_expression_with_the_words_of_a_module_is_one_all_the_same(expression
     assert problems_in(f"map.state = '{expression}'") == {}
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "hint"),
+    [
+        ("url = 'http://x'", "url", 'did you mean "base_url"?'),
+        ("token = 'x'", "token", 'did you mean "auth.bearer"?'),
+        ("timeout = 5", "timeout", 'did you mean "poll.timeout"?'),
+        ("interval = 5", "interval", 'did you mean "poll.min"?'),
+        ("poll.interval = 5", "poll.interval", 'did you mean "min"?'),
+        ("method = 'PUT'", "method", 'did you mean "start.method"?'),
+        ("map.poll = { min = 1 }", "map.poll", "write it above [backends.b.map]"),
+        ("map.title = 'X'", "map.title", "it is a key of backends.b"),
+        ("poll.states = {}", "poll.states", "write it above [backends.b.poll]"),
+        ("cancel = '/stop'", "cancel", "should be a table"),
+        ("states.running = 'active'", "states.running", 'active = "running"'),
+        ("map.state = 'body.state'", "map.state", "begin with a dot: .body.state"),
+        ("map.state = '$.body.state'", "map.state", "not JSONPath: .body.state"),
+        ("map.state = '{body.state}'", "map.state", "not a template: .body.state"),
+        ("cancel.path = '/{id}'", "cancel.path", "{operation}, a parameter {params.id}"),
+    ],
+)
+def test_what_newcomers_stumble_over_is_told_with_what_is_meant(
+    table: str, key: str, hint: str
+) -> None:
+    found = problems_in(table)
+    assert set(found) == {key}
+    assert hint in found[key]
+
+
+@pytest.mark.parametrize(("key", "form"), [("start", "/jobs"), ("status", 'or "code"')])
+def test_a_request_that_is_no_table_is_told_once_with_its_form(key: str, form: str) -> None:
+    table = {"start": "start.path = '/'", "status": "status.path = '/'"} | {key: f"{key} = '/x'"}
+    found = problems_of(f"[backends.b]\nbase_url = '{BASE}'\n" + "\n".join(table.values()))
+    assert list(found) == [f"backends.b.{key}"]
+    assert form in found[f"backends.b.{key}"]
+
+
+def test_a_backend_outside_of_backends_is_told_where_it_belongs() -> None:
+    assert "[backends.mill]" in problems_of("[mill]\nbase_url = 'http://x'")["mill"]
+
+
 def test_bad_jq_is_told_with_the_place_where_it_is_bad() -> None:
     told = problems_in('map.state = """\n.body\n  | nosuch(1)\n"""')["map.state"]
     assert told.splitlines() == [

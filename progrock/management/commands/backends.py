@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from progrock import conf
 from progrock.backends import registry
 from progrock.backends.backend import Backend
+from progrock.backends.doubts import doubts
 from progrock.backends.errors import DescriptionError
 from progrock.backends.loading import Backends, load
 from progrock.backends.trying.concluding import comparison
@@ -84,6 +85,9 @@ class Command(BaseCommand):
     def _check(self, *, file: str | None, **_: Any) -> None:
         path = _path(file)
         found = _loaded(path, wrong=1)
+        for backend in found.by_name.values():
+            for doubt in doubts(backend):
+                self.stdout.write(f"! {doubt.key}: {doubt.message}")
         self.stdout.write(f"{path} is right: {len(found.by_name)} backend(s).")
 
     def _list(self, **_: Any) -> None:
@@ -131,6 +135,8 @@ class Command(BaseCommand):
         trial = Trial(backend, filled, line, tell, id_=id_, timeout=timeout, explanations=why)
         with _kept(record, recorder.text), _ends_by_signal():
             self._show(reporter.opening(f"Trying {name}", filled))
+            for doubt in doubts(backend):
+                self._show(reporter.warning(f"{doubt.key}: {doubt.message}"))
             job = trial.run()
             self._show(reporter.end(job))
         if record:
