@@ -4,8 +4,9 @@ An exchange is a JSON file, `PRESET/WHAT.json`:
 
     about    what happens, in one sentence
     source   "recorded from SERVICE VERSION", or "made from SOURCE" where it cannot be run here
-    backend  lines of TOML that come to those of the example in the preset's comment, or, where
-             they begin with a table's name, take their place (optional)
+    backend  lines of TOML that come to those of the example in the preset's comment; where they
+             begin with a table's name, or are the name of a TOML file beside the exchange, they
+             take its place (optional)
     params   the params of the start
     steps    what we do, one after the other:
       do         start | poll | cancel
@@ -105,6 +106,8 @@ class Exchange:
 
     def load_backend(self) -> Backend:
         """Return the backend that it was held with."""
+        if self.backend.endswith(".toml"):
+            return backend_of((FOLDER / self.preset / self.backend).read_text())
         is_whole = self.backend.startswith("[")
         shown = "" if is_whole else example_of(self.preset) + "\n"
         return backend_of(shown + self.backend)
@@ -149,8 +152,16 @@ class Player:
 
     def look(self, what: str, exchanges: Iterator[Mapping[str, Any]]) -> Change:
         """Start or poll; return what it was read as."""
-        talk = conversation.start if what == "start" else conversation.poll
-        change = drive(talk(self.backend, self.job, self.params, self.at), exchanges)
+        backend, operation = self.backend, self.job.operation
+        if what == "start":
+            talk = conversation.start(backend, self.job, self.params, self.at)
+        else:
+            part = None
+            if backend.batch is not None and operation is not None:
+                parts = drive(conversation.batch(backend, [operation]), exchanges)
+                part = parts[operation]
+            talk = conversation.poll(backend, self.job, self.params, self.at, answered=part)
+        change = drive(talk, exchanges)
         self.take(change)
         return change
 
