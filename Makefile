@@ -31,7 +31,7 @@ format: .venv/dev.stamp ## bring the code into its one style
 bench: .venv/dev.stamp ## measure on this machine
 	$(BIN)/python -m bench
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --extra embedded --universal \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra server --extra embedded --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --quiet --no-header
 
 lock: .venv/dev.stamp ## pin the newest versions that pyproject.toml allows
