@@ -15,6 +15,8 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 DEADLINE_SECONDS = 15.0
+END_SECONDS = 5.0
+DRIPS = int(4 * DEADLINE_SECONDS / 0.05)  # longer than anybody may listen
 MIB = 1024 * 1024
 MOST_SENT = 64 * MIB  # that a backend gets rid of in one reply, buffers of sockets included
 
@@ -102,10 +104,13 @@ class Villain:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._in_loop(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(DEADLINE_SECONDS)
-        self._loop.close()
+        try:
+            self._in_loop(self._end())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(DEADLINE_SECONDS)
+            if not self._thread.is_alive():
+                self._loop.close()
 
     @property
     def port(self) -> int:
@@ -141,8 +146,11 @@ class Villain:
     async def _end(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_SECONDS)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -234,11 +242,13 @@ async def say_nothing(plot: Plot, writer: asyncio.StreamWriter) -> None:
 
 
 def drip(head: bytes, drop: bytes) -> Speak:
-    """Say the head, and then a drop each 50 ms without an end."""
+    """Say the head, and then a drop each 50 ms, for longer than anybody may listen."""
 
     async def speak(plot: Plot, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
-        while not writer.is_closing():
+        for _ in range(DRIPS):
+            if writer.is_closing():
+                return
             writer.write(drop)
             await writer.drain()
             await asyncio.sleep(0.05)
