@@ -12,6 +12,7 @@ from collections import defaultdict
 
 from bench import report
 from bench.measuring import Window, measure
+from bench.processes import received
 from bench.stack import SERVERS, Side, Stack, stack
 
 CONNECTIONS = 1_000
@@ -73,11 +74,12 @@ def _fan_out(made: Stack, side: Side, jobs: int, connections: int, window: float
     ):  # fmt: skip
         os.close(wanted)
         os.close(asked)
-
-        def received() -> int:
-            there = counter.read_bytes() if counter.exists() else b""
-            return int.from_bytes(there, "little")
-
-        watchers.wait_for(lambda: received() > connections, f"the first deliveries of {side}", 90)
+        watchers.wait_for(
+            lambda: received(counter) > connections, f"the first deliveries of {side}", 90
+        )
         time.sleep(WARM_UP)
-        return measure(window, received, {"web": web, "watchers": watchers, "publisher": publisher})
+        return measure(
+            window,
+            lambda: received(counter),
+            {"web": web, "watchers": watchers, "publisher": publisher},
+        )

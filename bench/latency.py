@@ -4,13 +4,13 @@ The reply's message holds the time at which the backend wrote it; the watcher re
 (one machine, one monotonic clock). One job shows the way itself, twenty what they do to each other.
 """
 
-import struct
 import time
 from collections import defaultdict
 
 import orjson
 
 from bench import report
+from bench.processes import received
 from bench.stack import BOTH, Side, Stack, stack
 
 JOBS = (1, 20)
@@ -43,9 +43,7 @@ def _watched(made: Stack, side: Side, jobs: int, window: float) -> dict[str, flo
         words = [str(port), side, str(made.ids), str(jobs), str(counter), "--stamps", str(stamps)]
         with made.tool(side, "watchers", "bench.watchers", *words) as watchers:
             watchers.wait_for(
-                lambda: (
-                    counter.exists() and struct.unpack("<Q", counter.read_bytes())[0] > 2 * jobs
-                ),
+                lambda: received(counter) > 2 * jobs,
                 "the first frames",
                 60,
             )

@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from bench import report
 from bench.measuring import measure
-from bench.processes import Child
+from bench.processes import Child, received
 from bench.stack import IN_FLIGHT, POLLERS, Side, Stack, stack
 
 JOBS = 1_000
@@ -23,6 +23,7 @@ MANY_JOBS = 10_000
 SLOW_JOBS = 2_000
 SLOW_MS = 50.0
 SLOW_IN_FLIGHT = 256
+WATCHERS = (1, 1_000)
 WARM_UP = 1.5
 
 Figures = dict[str, float]
@@ -40,6 +41,7 @@ def run(*, quick: bool) -> Results:
             results[f"polling, {name}"] = _saturated(made, name, quick=quick)
             if not quick:
                 results[f"wanted, {name}"] = _wanted(made, name)
+                results[f"watched, {name}"] = _watchers(made, name)
     return results
 
 
@@ -151,3 +153,28 @@ def _each_second(made: Stack, side: Side, jobs: int) -> Figures:
         "worker CPU %": seen.share("worker"),
         "µs CPU/poll": seen.micros_per_unit("worker"),
     }
+
+
+# --- watchers -----------------------------------------------------------------------------------
+
+
+def _watchers(made: Stack, name: str) -> dict[str, Figures]:
+    """How many requests a job costs its backend, by how many watch it."""
+    sides = {f"{watchers:,} watchers": _with(made, watchers) for watchers in WATCHERS}
+    print(report.table(f"One job each {LAG_SECONDS:g} s, by its watchers, {name}", sides))
+    return sides
+
+
+def _with(made: Stack, watchers: int) -> Figures:
+    made.seed(Side.OURS, jobs=1, seconds=LAG_SECONDS)
+    counter = made.folder / "counter"
+    counter.unlink(missing_ok=True)
+    with made.web(Side.OURS) as (_, port), made.worker(Side.OURS) as worker:
+        words = [str(port), Side.OURS, str(made.ids), str(watchers), str(counter)]
+        with made.tool(Side.OURS, "watchers", "bench.watchers", *words) as tool:
+            tool.wait_for(lambda: received(counter) > watchers, "the first frames", 60)
+            frames = received(counter)
+            seen = measure(10.0, made.looks, {"worker": worker})
+            frames = received(counter) - frames
+    rate = seen.units / seen.seconds
+    return {"requests/s": rate, "a watcher": rate / watchers, "frames/s": frames / seen.seconds}

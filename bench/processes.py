@@ -116,6 +116,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def received(counter: Path) -> int:
+    """Return how many frames the watchers have counted; 0 before they begin."""
+    return int.from_bytes(counter.read_bytes() if counter.exists() else b"", "little")
+
+
 def allow_many_files() -> None:
     """Raise the limit of open files as far as it may go, for this process and its children."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
