@@ -39,10 +39,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy.write_bytes((ROOT / name).read_bytes())
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
     (wheel,) = folder.glob("progrock-*.whl")
-    venv.create(folder / "env")
+    venv.create(folder / "env", symlinks=True)
     (packages,) = (folder / "env").glob("lib/python*/site-packages")
     for needed in _closure(Requirement(text) for text in PROJECT["dependencies"]):
-        for top in {file.parts[0] for file in needed.files or () if file.parts[0] != ".."}:
+        tops = {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}
+        for top in tops:
             (packages / top).symlink_to(str(needed.locate_file(top)))
     programs = folder / "env" / "bin"
     _pip("--python", programs / "python", "install", "--no-deps", "--no-compile", wheel)
