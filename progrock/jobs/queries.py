@@ -48,7 +48,9 @@ def page_of_jobs(
     require_lists(who)
     jobs = matching(access.visible_to(who), who, wanted)
     if search:
-        jobs = jobs.filter(Q(title__icontains=search) | Q(message__icontains=search))
+        jobs = jobs.filter(
+            Q(title__icontains=search) | Q(message__icontains=search) | Q(note__icontains=search)
+        )
     if cursor is not None:
         at, id_ = _parse_cursor(cursor)
         jobs = jobs.filter(Q(created__lt=at) | Q(created=at, id__lt=id_))

@@ -147,6 +147,27 @@ def test_a_share_lets_somebody_without_an_account_watch_the_job_of_another(
     assert (answer.json()["owner"], answer.json()["can"]) == (closed.one.name, [])
 
 
+def test_only_a_share_token_may_stand_in_an_address_and_only_of_events(
+    closed: ClosedTarget, api: httpx.Client, join: Connect
+) -> None:
+    job = join(closed.one).start(**closed.work.request())["job"]
+    token = api.post(f"jobs/{job}/share", json={}, headers=bearer(closed.one)).json()["token"]
+
+    assert api.get(f"jobs/{job}/events", params={"token": token, "after": 0}).status_code == 200
+    for path, wrong in (
+        (f"jobs/{job}/events", closed.one.token),
+        (f"jobs/{job}/events", token + "x"),
+        (f"jobs/{job}", token),
+        ("jobs", token),
+    ):
+        answer = api.get(path, params={"token": wrong, "after": 0})
+        assert problem(answer) == (401, "not_authenticated")
+    for headers in ({}, {"Accept": "text/event-stream"}):
+        params = {"token": closed.one.token}
+        answer = api.get(f"jobs/{job}/events", params=params, headers=headers)
+        assert problem(answer) == (401, "not_authenticated")
+
+
 def test_a_retry_by_staff_stays_the_owners(closed: ClosedTarget, join: Connect) -> None:
     owner = join(closed.one)
     job = owner.start(**closed.work.request())["job"]

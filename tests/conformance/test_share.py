@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.conftest import Connect, StartJob
 from tests.conformance.connection import Connection, Frame, holes_in
+from tests.conformance.streams import STREAM, streamed
 from tests.conformance.target import Target
 
 Finished = tuple[str, list[Frame]]
@@ -197,6 +198,23 @@ def test_nor_for_starting_and_listing(
         http.get("jobs", headers=bearer(token)),
     ):
         assert problem(told) == (403, "not_permitted")
+
+
+def test_an_event_stream_takes_the_token_in_its_address(
+    http: httpx.Client, finished: Finished, token: str, start_slow: StartJob
+) -> None:
+    with streamed(http, f"jobs/{finished[0]}/events", params={"token": token}) as stream:
+        first = stream.next()
+    assert (first.type, first.frame["can"]) == ("snapshot", [])
+
+    params = {"token": token, "after": 0}
+    page = http.get(f"jobs/{finished[0]}/events", params=params)
+    assert page.json()["events"][-1]["type"] == "complete"
+    for path in (f"jobs/{start_slow()['job']}/events", f"jobs/{uuid.uuid4()}/events"):
+        assert problem(http.get(path, params=params)) == (404, "unknown_job")
+        answer = http.get(path, params=params, headers=STREAM)
+        assert problem(answer) == (404, "unknown_job")
+    assert problem(http.get("events", params=params, headers=STREAM)) == (403, "not_permitted")
 
 
 @pytest.mark.parametrize("change", ["x", ".x", ""])

@@ -157,6 +157,14 @@ def test_all_filters_must_match() -> None:
     assert found(label="x", backend="safe", state="pending") == {"b"}
 
 
+def test_jobs_are_found_by_words_of_their_note_and_message() -> None:
+    new_job(title="noted", note="Ask Ada about it")
+    running = running_job(title="told")
+    record(running.id, Observation(look=1, message="Asking the moon"))
+    assert found(search="ask") == {"noted", "told"}
+    assert found(search="ada") == {"noted"}
+
+
 def test_jobs_are_found_by_words_of_their_title() -> None:
     new_job(title="Report 100%_ it's \"\\ ü")
     new_job(title="other")
