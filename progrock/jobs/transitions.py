@@ -352,8 +352,8 @@ def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) ->
     after = job.evolve(new) if new else job
     events = []
     for seq, (kind, more) in enumerate(types, start=job.seq + 1):
-        # A log line that comes with the end is told while the job still runs.
-        shown = job if kind == "log" and is_end else after
+        # A log line that comes with another state, or the end, is told while the job is as it was.
+        shown = job if kind == "log" and types[-1][0] in {"state", "complete"} else after
         frame = _frame(shown, seq, kind, at)
         frame |= more
         events.append(Event(job=job.id, seq=seq, at=at, type=kind, frame=frame))

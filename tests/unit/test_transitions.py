@@ -329,6 +329,16 @@ def test_what_moves_is_told_as_progress(told: dict[str, Any]) -> None:
     assert step.events[0].frame.items() >= told.items()
 
 
+def test_log_lines_that_come_with_another_state_leave_it_to_the_event_that_tells_of_it() -> None:
+    before = running(state=State.QUEUED, condition=Condition.STALLED)
+    step = seen(before, state=State.RUNNING, progress=5.0, log=("one",))
+    assert [(event.type, event.frame["state"]) for event in step.events] == [
+        ("log", "queued"),
+        ("state", "running"),
+    ]
+    assert [event.frame["condition"] for event in step.events] == ["stalled", "ok"]
+
+
 def test_log_lines_are_an_event_of_their_own() -> None:
     step = seen(running(), log=("one", "two"), progress=5.0)
     assert sorted(kinds(step)) == ["log", "progress"]
