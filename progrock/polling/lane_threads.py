@@ -45,7 +45,8 @@ def finish(seconds: float) -> None:
     until = time.monotonic() + seconds
     for pool in pools:
         pool.shutdown(wait=False, cancel_futures=True)
-    wait(futures, timeout=max(0.0, until - time.monotonic()))
+    begun = [future for future in futures if not future.cancelled()]
+    wait(begun, timeout=max(0.0, until - time.monotonic()))
 
 
 def _do(work: Callable[[], object]) -> None:
