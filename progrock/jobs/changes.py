@@ -6,6 +6,7 @@ while that claim is the latest, so a late or repeated one changes nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from progrock.backends.http import Seen
@@ -89,11 +90,28 @@ class StartFailed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PollFailed:
-    """The backend did not answer, or nothing could be read from its answer."""
+    """The backend did not answer, or nothing could be read from its answer.
+
+    `count` is how many polls have failed since the last change.
+    """
 
     look: int
     error: JobError
     retry_after: float | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PutOff:
+    """A start or a poll that was not made: the backend is to be left alone until a time.
+
+    That is no failure of the job's. `message` is told of a job that waits for its start.
+    """
+
+    until: datetime
+    look: int | None = None
+    is_unreachable: bool = False
+    message: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +146,7 @@ Change = (
     | Started
     | StartFailed
     | PollFailed
+    | PutOff
     | Ended
     | CancelRequested
 )

@@ -27,6 +27,7 @@ from progrock.jobs.changes import (
     Ended,
     Observation,
     PollFailed,
+    PutOff,
     Started,
     Unchanged,
 )
@@ -226,7 +227,7 @@ def _seen(row: Stored, change: Change) -> Seen | None:
         return change.seen
     if isinstance(change, Unchanged) and change.seen is not None:
         return change.seen
-    return row.seen if isinstance(change, Unchanged | PollFailed) else None
+    return row.seen if isinstance(change, Unchanged | PollFailed | PutOff) else None
 
 
 def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fields:
@@ -236,6 +237,8 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         return {}  # a look that is under way keeps its lease
     if job.backend == push.NAME:
         return {"due_at": schedule.next_silence(policy, job, at), "claimed_by": ""}
+    if isinstance(change, PutOff):
+        return {"due_at": schedule.put_off(policy, job, change.until, at), "claimed_by": ""}
     retry_after = getattr(getattr(change, "observation", change), "retry_after", None)
     due_at, interval = schedule.next_look(
         policy,

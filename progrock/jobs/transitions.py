@@ -18,6 +18,7 @@ from progrock.jobs.changes import (
     JobError,
     Observation,
     PollFailed,
+    PutOff,
     Reported,
     Started,
     StartFailed,
@@ -50,13 +51,19 @@ def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> 
 
     A change of an old look, or of a job that has ended, is dropped: `accepted` is False.
     """
-    if job.state.is_terminal or (change.look is not None and change.look != job.look):
+    if job.state.is_terminal or _is_overtaken(job, change):
         return Step(job, (), accepted=False)
     rule = _RULES[type(change)]
     new, log = rule(job, change, policy, at)
     if change.look is not None:  # a look is spent by its answer: a second one is stale
         new["look"] = job.look + 1
     return _numbered(job, new, log, at)
+
+
+def _is_overtaken(job: JobValue, change: Change) -> bool:
+    if change.look is not None:
+        return change.look != job.look
+    return isinstance(change, PutOff) and job.start_sent is not None  # another sends the start
 
 
 def created_event(job: JobValue) -> Event:
@@ -80,8 +87,7 @@ _Ruled = tuple[Fields, tuple[str, ...]]
 def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime) -> _Ruled:
     log = _kept_lines(job, seen)
     new: Fields = {"log_lines": job.log_lines + len(log)} if log else {}
-    if job.failures:
-        new |= {"failures": 0, "failing_since": None}
+    new |= _reached(job)
     told = seen.__dict__  # of a reply's many fields few are told
     for name in ("log_offset", "cookies", "status_url", "steps"):
         if told.get(name) is not None:
@@ -102,13 +108,18 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
 
 
 def _unchanged(job: JobValue, change: Unchanged, policy: PollPolicy, at: datetime) -> _Ruled:
-    new: Fields = {"failures": 0, "failing_since": None} if job.failures else {}
+    new: Fields = _reached(job)
     condition = _condition(job.moved_at, policy, at)
     if condition is not job.condition:
         new["condition"] = condition
     if job.eta is not None and eta.estimate(job.pace, at) == eta.UNKNOWN:
         new |= _estimated(job.pace, at)
     return new, ()
+
+
+def _reached(job: JobValue) -> Fields:
+    is_failing = job.failures or job.failing_since is not None
+    return {"failures": 0, "failing_since": None} if is_failing else {}
 
 
 def _condition(moved_at: datetime, policy: PollPolicy, at: datetime) -> Condition:
@@ -123,6 +134,7 @@ def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -
         "lookup": change.lookup,
         "started": at,
         "moved_at": at,
+        "message": None,  # what was told of it while it waited
     }
     if job.state is State.PENDING:
         begun["state"] = State.QUEUED
@@ -164,11 +176,24 @@ def _start_failed(job: JobValue, change: StartFailed, policy: PollPolicy, at: da
 
 
 def _poll_failed(job: JobValue, change: PollFailed, policy: PollPolicy, at: datetime) -> _Ruled:
-    return _failed_once(job, change.error, policy, at), ()
+    return _failed_once(job, change.error, policy, at, change.count), ()
 
 
-def _failed_once(job: JobValue, error: JobError, policy: PollPolicy, at: datetime) -> Fields:
-    since, failures = job.failing_since or at, job.failures + 1
+def _put_off(job: JobValue, change: PutOff, policy: PollPolicy, at: datetime) -> _Ruled:
+    if at >= deadline_of(policy, job):
+        return _ended(job, State.TIMED_OUT, timed_out(policy), at), ()
+    new: Fields = {}
+    if change.message is not None:
+        new["message"] = change.message[:MESSAGE_LENGTH]
+    if change.is_unreachable:
+        new |= {"condition": Condition.UNREACHABLE, "failing_since": job.failing_since or at}
+    return new, ()
+
+
+def _failed_once(
+    job: JobValue, error: JobError, policy: PollPolicy, at: datetime, count: int = 1
+) -> Fields:
+    since, failures = job.failing_since or at, job.failures + count
     new: Fields = {"failures": failures, "failing_since": since}
     if failures >= policy.failures and (at - since).total_seconds() >= policy.unreachable_for:
         return new | _ended(job, State.FAILED, error, at)
@@ -196,6 +221,7 @@ _RULES: dict[type, Callable[[JobValue, Any, PollPolicy, datetime], _Ruled]] = {
     Started: _started,
     StartFailed: _start_failed,
     PollFailed: _poll_failed,
+    PutOff: _put_off,
     Ended: _decided,
     CancelRequested: _cancel_requested,
 }

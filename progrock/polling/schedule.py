@@ -109,6 +109,13 @@ def _spread(policy: PollPolicy, job: JobValue, interval: float, place: float) ->
     return interval * (1 + once * place)
 
 
+def put_off(policy: PollPolicy, job: JobValue, until: datetime, at: datetime) -> datetime | None:
+    """Return when a job that was not looked at is looked at instead: at its deadline, at last."""
+    if job.state.is_terminal:
+        return None
+    return max(at, min(until, deadline_of(policy, job)))
+
+
 def next_silence(policy: PollPolicy, job: JobValue, at: datetime) -> datetime | None:
     """Return when a reported job is to be looked at for its silence: stalled, then failed."""
     if job.state.is_terminal:
