@@ -21,6 +21,7 @@ from progrock.jobs.snapshot import snapshot
 from progrock.live import attendance
 from progrock.live.snapshots import snapshot_of, snapshots_of
 from progrock.models import Job
+from progrock.polling.limits import NotNow, turn
 from progrock.polling.starting import drive
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
@@ -28,6 +29,7 @@ from progrock.protocol.messages import KEY_LENGTH, Filter, Report, RetryRequest,
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
+TURN_SECONDS = 10.0  # that a reader waits for a turn at the backend
 
 
 def who_of(request: HttpRequest) -> Who:
@@ -149,9 +151,11 @@ def get_log(request: HttpRequest, job: str) -> HttpResponse:
     if backend is None or backend.log is None or found.started is None:
         raise RequestError(ErrorCode.NOT_FOUND, "The backend of this job tells no log.")
     try:
-        text = drive(backend, conversation.whole_log(backend, value_of(found), found.params))
-    except BackendError as exc:
-        raise RequestError(ErrorCode.UNAVAILABLE, str(exc), retry_after=5) from exc
+        with turn(backend, found.id, wait_seconds=TURN_SECONDS) as its_turn:
+            text = drive(conversation.whole_log(backend, value_of(found), found.params), its_turn)
+    except (BackendError, NotNow, TimeoutError) as exc:
+        reason = str(exc) or "The backend is busy."
+        raise RequestError(ErrorCode.UNAVAILABLE, reason, retry_after=5) from exc
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 

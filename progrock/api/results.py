@@ -19,10 +19,12 @@ from progrock.errors import RequestError
 from progrock.jobs import queries
 from progrock.jobs.states import State
 from progrock.models import Job
+from progrock.polling.limits import NotNow, turn
 from progrock.protocol.codes import ErrorCode
 
 router = Router(tags=["jobs"])
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"})
+TURN_SECONDS = 10.0  # that a reader waits for a turn at the backend
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
 
@@ -56,7 +58,11 @@ def _picture(job: Job, url: str) -> HttpResponse:
         request = BackendRequest(
             method="GET", url=building.checked(backend, url), headers=backend.headers
         )
-        reply = send_once(request, backend.policy.timeout, MAX_PICTURE_BYTES)
+        with turn(backend, job.id, wait_seconds=TURN_SECONDS) as its_turn:
+            reply = send_once(request, backend.policy.timeout, MAX_PICTURE_BYTES)
+            its_turn.note_reply(reply)
+    except (NotNow, TimeoutError) as exc:
+        raise _unavailable(str(exc) or "the backend is busy") from exc
     except BackendError as exc:
         raise _unavailable(backend.mask.text(str(exc))) from exc
     reply = backend.mask.reply(reply)

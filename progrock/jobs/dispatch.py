@@ -21,9 +21,9 @@ def send_start(job: UUID, countdown_seconds: float = 0.0) -> None:
     _send("tasks.starting.start_job", [str(job)], countdown_seconds)
 
 
-def send_cancel(job: UUID) -> None:
-    """Have the backend asked to stop a job."""
-    _send("tasks.starting.cancel_job", [str(job)])
+def send_cancel(job: UUID, countdown_seconds: float = 0.0) -> None:
+    """Have the backend asked to stop a job, after a countdown of at most 60 seconds."""
+    _send("tasks.starting.cancel_job", [str(job)], countdown_seconds)
 
 
 def send_tick(backend: str, shard: int, tick: int, countdown_seconds: float) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Min, Q, QuerySet
 from progrock.errors import RequestError, unknown_job
 from progrock.identity import Who
 from progrock.jobs import access
-from progrock.jobs.states import State
+from progrock.jobs.states import Condition, State
 from progrock.live.publishing import Facts
 from progrock.models import Event, Job
 from progrock.protocol.codec import decode_json
@@ -26,6 +26,13 @@ class StoredEvent:
     seq: int
     type: str
     frame: str
+
+
+def answers_nobody(backend: str) -> bool:
+    """Whether a backend has active jobs, and all of them find it unreachable."""
+    active = Job.objects.filter(backend=backend, due_at__isnull=False)
+    unreachable = active.filter(condition=Condition.UNREACHABLE)
+    return unreachable.exists() and not active.exclude(condition=Condition.UNREACHABLE).exists()
 
 
 def find_job(who: Who, job: str) -> Job:

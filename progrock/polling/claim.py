@@ -4,6 +4,7 @@ A claim moves `due_at` to the end of the lease and counts `look` up. When the ti
 fall due again by themselves; when it is merely late, its look number is old and changes nothing.
 """
 
+import math
 import os
 import socket
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from progrock.models import Job
 
 MARGIN = timedelta(seconds=5)
 LARGEST = 5_000  # jobs in one claim
+SLICE = 50  # jobs that are brought forward to the same time
+HORIZON_SECONDS = 2.0  # of requests that one claim is for, where they take less
 
 
 class Claim(NamedTuple):
@@ -41,26 +44,50 @@ class Claim(NamedTuple):
         """The parameters that the job was started with."""
         return self.stored.params
 
+    def may_begin(self, timeout_seconds: float, now: datetime) -> bool:
+        """Whether a request that begins now is over before the lease is."""
+        return now + timedelta(seconds=timeout_seconds) < self.lease_ends
 
-def batch_size(policy: PollPolicy) -> int:
-    """Return how many jobs one tick takes: what the backend allows within about a second."""
-    return max(1, min(LARGEST, int(policy.per_second)))
+
+def batch_size(
+    policy: PollPolicy, latency: float | None = None, in_hand: int = 0, per_request: int = 1
+) -> int:
+    """Return how many jobs one tick takes: as many as the backend is asked for in a moment.
+
+    `latency` is what its requests take of late in seconds (0: not known; None: none are sent),
+    `in_hand` how many jobs are claimed here and not answered, `per_request` how many one request
+    asks for. 0: there are enough in hand. What is claimed and cannot be asked for would only wait
+    for the end of its lease when the worker dies.
+    """
+    most = min(float(LARGEST), policy.per_second * per_request)
+    if latency is not None:
+        rounds = HORIZON_SECONDS / latency if 0 < latency < HORIZON_SECONDS else 1.0
+        most = min(most, policy.in_flight * per_request * rounds - in_hand)
+    return max(int(most), 0 if in_hand else 1)
 
 
 def lease_of(policy: PollPolicy, jobs: int) -> timedelta:
-    """Return how long a claim of so many jobs holds: until the last may be answered, and more."""
-    rounds = -(-jobs // policy.in_flight)
+    """Return how long a claim of so many jobs holds: a second round of them may be asked for.
+
+    A look that could not be answered by then is not begun (`Claim.may_begin`).
+    """
+    rounds = min(-(-jobs // policy.in_flight), 2)
     return MARGIN + timedelta(seconds=jobs / policy.per_second + rounds * policy.timeout)
 
 
-def claim_due(backend: str, shard: int, policy: PollPolicy, now: datetime) -> list[Claim]:
+def claim_due(
+    backend: str, shard: int, policy: PollPolicy, now: datetime, most: int | None = None
+) -> list[Claim]:
     """Return the jobs of a lane that are due, those that wait longest first, now leased."""
+    most = batch_size(policy) if most is None else most
+    if most < 1:
+        return []
     is_due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
     with transaction.atomic():
         jobs = Job.objects.filter(is_due).order_by("due_at")
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
-        due = rows.read_due(jobs[: batch_size(policy)])
+        due = rows.read_due(jobs[:most])
         if not due:
             return []
         found = recall.find(due)
@@ -94,6 +121,25 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
 def hasten(id_: UUID, at: datetime) -> bool:
     """Bring a started job's next look forward to a time. True when it was later."""
     return Job.objects.filter(id=id_, due_at__gt=at, started__isnull=False).update(due_at=at) == 1
+
+
+def hasten_all(
+    backend: str, now: datetime, per_second: float = math.inf, seconds: float = 0.0
+) -> list[int]:
+    """Bring forward the looks at all of a backend's jobs that nobody looks at just now.
+
+    They are spread over some seconds, or over as many as the rate asks for. Return their shards.
+    """
+    waiting = Job.objects.filter(
+        backend=backend, started__isnull=False, due_at__gt=now, claimed_by=""
+    )
+    jobs = list(waiting.order_by("due_at").values_list("id", "shard"))
+    seconds = max(seconds, len(jobs) / per_second)
+    for start in range(0, len(jobs), SLICE):
+        at = now + timedelta(seconds=seconds * start / len(jobs))
+        ids = [id_ for id_, _ in jobs[start : start + SLICE]]
+        Job.objects.filter(id__in=ids, due_at__gt=at, claimed_by="").update(due_at=at)
+    return sorted({shard for _, shard in jobs})
 
 
 def release(worker: str, now: datetime) -> int:

@@ -41,8 +41,8 @@ def arm_now(backend: str, shard: int, now: datetime) -> bool:
     return _arm(backend, shard, now, now, force=True)
 
 
-def arm_next(backend: str, shard: int, now: datetime) -> None:
-    """Arm the lane for the job that falls due first; with none, nothing is armed."""
+def arm_next(backend: str, shard: int, now: datetime, wait: timedelta = SPACING) -> None:
+    """Arm the lane for the job that falls due first, after a wait; with none, nothing is armed."""
     first = (
         Job.objects.filter(
             backend=backend, shard=shard, due_at__isnull=False, started__isnull=False
@@ -52,7 +52,7 @@ def arm_next(backend: str, shard: int, now: datetime) -> None:
         .first()
     )
     if first is not None:
-        arm(backend, shard, first, now)
+        arm(backend, shard, max(first, now + wait), now)
 
 
 def begin(backend: str, shard: int, tick: int) -> bool:

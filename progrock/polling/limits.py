@@ -1,75 +1,85 @@
-"""Keep to what a backend allows: so many requests a second, so many at once, in this process."""
+"""The limits of the backends in this process: one `Limiter` each, for polls and single calls."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from uuid import UUID
 
 from progrock import background_loop
 from progrock.backends.backend import Backend
-from progrock.jobs.policy import PollPolicy
+from progrock.backends.errors import BackendError
+from progrock.backends.http import HttpReply
+from progrock.polling.limiter import Limiter, NotNow
 
+__all__ = ["Limiter", "NotNow", "Turn", "close", "latency_of", "limiter_of", "turn"]
 WAIT_SECONDS = 60.0  # for a turn of a single call
-
-
-class Limiter:
-    """`async with limiter:` around each request. Belongs to one event loop."""
-
-    def __init__(self, policy: PollPolicy) -> None:
-        self.policy = policy
-        self._slots = asyncio.Semaphore(policy.in_flight)
-        self._tokens = policy.per_second  # the bucket holds one second's worth
-        self._filled_at = 0.0
-
-    async def __aenter__(self) -> None:
-        await self._slots.acquire()
-        try:
-            await self._take_token()
-        except BaseException:
-            self._slots.release()
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._slots.release()
-
-    async def _take_token(self) -> None:
-        rate = self.policy.per_second
-        now = asyncio.get_running_loop().time()
-        size = max(rate, 1.0)
-        self._tokens = min(size, self._tokens + (now - self._filled_at) * rate)
-        self._filled_at = now
-        self._tokens -= 1.0  # below zero: the wait for a token that is yet to come
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / rate)
-
-
+CLOSE_SECONDS = 2.0
 _limiters: dict[str, Limiter] = {}
 
 
 def limiter_of(backend: Backend) -> Limiter:
     """Return the one limiter of a backend in this process; call it on the background loop."""
     limiter = _limiters.get(backend.name)
-    if limiter is None or limiter.policy != backend.policy:
-        limiter = _limiters[backend.name] = Limiter(backend.policy)
+    if limiter is None or limiter.loop is not asyncio.get_running_loop():
+        limiter = _limiters[backend.name] = Limiter(backend)
+    elif limiter.backend is not backend:  # described anew: what is under way counts on
+        limiter.backend = backend
     return limiter
+
+
+def latency_of(backend: str) -> float:
+    """Return the seconds that a backend's requests take of late; 0 while nothing is known."""
+    limiter = _limiters.get(backend)
+    return 0.0 if limiter is None else limiter.latency
+
+
+class Turn:
+    """A turn of a single call. What its requests came to is told to the limiter."""
+
+    def __init__(self, backend: Backend, limiter: Limiter, job: UUID) -> None:
+        self.backend = backend
+        self._limiter = limiter
+        self._job = job
+
+    def note_reply(self, reply: HttpReply) -> None:
+        """Tell of a reply."""
+        self._limiter.loop.call_soon_threadsafe(self._limiter.note_reply, reply, self._job)
+
+    def note_error(self, error: BackendError) -> None:
+        """Tell that there was no reply."""
+        self._limiter.loop.call_soon_threadsafe(self._limiter.note_error, error, self._job)
 
 
 @contextmanager
-def turn(backend: Backend) -> Iterator[None]:
-    """Wait in a thread for a turn at a backend, among its polls. Raises TimeoutError."""
-    limiter = background_loop.run(_entered(backend), WAIT_SECONDS)
+def turn(
+    backend: Backend, job: UUID, *, may_probe: bool = True, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[Turn]:
+    """Wait in a thread for a turn at a backend, among its polls. Raises TimeoutError, NotNow."""
+    entering = _entered(backend, may_probe=may_probe, wait_seconds=wait_seconds)
+    # The time is kept on the loop: here, a turn could come just as the wait for it is given up.
+    limiter = background_loop.submit(entering).result()
     try:
-        yield
+        yield Turn(backend, limiter, job)
     finally:
-        background_loop.submit(limiter.__aexit__(None, None, None))
+        limiter.loop.call_soon_threadsafe(limiter.leave)
 
 
-async def _entered(backend: Backend) -> Limiter:
+async def _entered(backend: Backend, *, may_probe: bool, wait_seconds: float) -> Limiter:
     limiter = limiter_of(backend)
-    await limiter.__aenter__()
+    async with asyncio.timeout(wait_seconds):
+        await limiter.enter(may_probe=may_probe)
     return limiter
+
+
+def close() -> None:
+    """Give back what this process holds of all backends, at its end."""
+    with contextlib.suppress(TimeoutError):
+        background_loop.run(_close(), CLOSE_SECONDS)
+
+
+async def _close() -> None:
+    loop = asyncio.get_running_loop()
+    mine = [limiter for limiter in _limiters.values() if limiter.loop is loop]
+    _limiters.clear()
+    await asyncio.gather(*(limiter.close() for limiter in mine))

@@ -25,14 +25,17 @@ from progrock.jobs.changes import Change, JobError, Started, StartFailed
 from progrock.jobs.states import JobErrorCode
 from progrock.jobs.values import JobValue
 from progrock.models import Job
-from progrock.polling import lanes
+from progrock.polling import lanes, outage
 from progrock.polling.claim import MARGIN, Claim, claim_start
 from progrock.polling.lane_threads import hand_over
-from progrock.polling.limits import turn
+from progrock.polling.limits import NotNow, Turn, turn
 
 T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 DATABASE_PAUSE_SECONDS = 0.5
+# A start that must not be sent twice waits so long for a backend that does not answer; then it is
+# sent as it comes.
+PATIENCE = timedelta(seconds=30)
 
 
 def hand_over_call(id_: UUID, call: Callable[[UUID], None]) -> None:
@@ -45,22 +48,36 @@ def hand_over_call(id_: UUID, call: Callable[[UUID], None]) -> None:
 def start(id_: UUID) -> None:
     """Ask the backend to start a job when it is its turn, and record what it says."""
     clock.check()
-    name = Job.objects.filter(id=id_).values_list("backend", flat=True).first()
-    if name is None:
+    row = Job.objects.filter(id=id_).values("backend", "created").first()
+    if row is None:
         return
+    name = row["backend"]
     backend = registry.find(name)
     if backend is None:
         _start(id_, name, None)
         return
+    may_probe = backend.is_idempotent or clock.now() - row["created"] > PATIENCE
     try:
-        with turn(backend):  # claimed only then: a lease must not run out in the queue
-            _start(id_, name, backend)
+        with turn(backend, id_, may_probe=may_probe) as its_turn:
+            # Claimed only now: a lease must not run out in the queue.
+            _start(id_, name, its_turn)
     except TimeoutError:
         dispatch.send_start(id_, backend.policy.min)
+    except NotNow as no:
+        _put_off(id_, no)
 
 
-def _start(id_: UUID, name: str, backend: Backend | None) -> None:
+def _put_off(id_: UUID, no: NotNow) -> None:
+    """Leave the start for later, and say so."""
+    entry = log.Entry(job=id_, change=outage.instead_of_start(no))
+    for step in log.record([entry], registry.policy_of):
+        if step.accepted and step.due_at:
+            dispatch.send_start(id_, (step.due_at - clock.now()).total_seconds())
+
+
+def _start(id_: UUID, name: str, its_turn: Turn | None) -> None:
     policy = registry.policy_of(name)
+    backend = None if its_turn is None else its_turn.backend
     requests = 1 if backend is None else _most_requests(backend)
     claim = claim_start(
         id_,
@@ -70,7 +87,7 @@ def _start(id_: UUID, name: str, backend: Backend | None) -> None:
     )
     if claim is None:
         return
-    change = _started(backend, claim)
+    change = _started(claim, its_turn)
     for step in _recorded(claim, change):
         if not step.accepted:
             _stop_late(step.job, change)
@@ -118,13 +135,15 @@ def _stop_late(job: JobValue, change: Change) -> None:
         dispatch.send_cancel(job.id)
 
 
-def _started(backend: Backend | None, claim: Claim) -> Change:
+def _started(claim: Claim, its_turn: Turn | None) -> Change:
     """Return what the start gives; never raises."""
-    if backend is None:
+    if its_turn is None:
         message = f"No backend {claim.job.backend!r} is configured any longer."
         return _not_started(claim, JobErrorCode.BACKEND_REFUSED, message)
+    backend = its_turn.backend
     try:
-        return drive(backend, conversation.start(backend, claim.job, claim.params, clock.now()))
+        talk = conversation.start(backend, claim.job, claim.params, clock.now())
+        return drive(talk, its_turn)
     except Exception as exc:
         logger.exception(
             "a start failed by a fault of ours", job=str(claim.job.id), backend=backend.name
@@ -137,16 +156,18 @@ def _not_started(claim: Claim, code: JobErrorCode, message: str) -> StartFailed:
     return StartFailed(look=claim.job.look, error=JobError(code=code, message=message))
 
 
-def drive(backend: Backend, talk: Conversation[T]) -> T:
-    """Carry a conversation over requests. Raises what the conversation raises."""
+def drive(talk: Conversation[T], its_turn: Turn) -> T:
+    """Carry a conversation over requests, in its turn. Raises what the conversation raises."""
     try:
         request = next(talk)
         while True:
             try:
-                reply = send_once(request, backend.policy.timeout)
+                reply = send_once(request, its_turn.backend.policy.timeout)
             except BackendError as exc:
+                its_turn.note_error(exc)
                 request = talk.throw(exc)
             else:
+                its_turn.note_reply(reply)
                 request = talk.send(reply)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]

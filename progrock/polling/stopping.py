@@ -13,15 +13,14 @@ import structlog
 
 from progrock import clock
 from progrock.backends import conversation, push, registry
-from progrock.backends.backend import Backend
 from progrock.backends.errors import BackendError
-from progrock.jobs import log, rows
+from progrock.jobs import dispatch, log, rows
 from progrock.jobs.changes import Ended, JobError
 from progrock.jobs.states import JobErrorCode, State
 from progrock.models import Job
 from progrock.polling import lanes
 from progrock.polling.claim import MARGIN, hasten
-from progrock.polling.limits import turn
+from progrock.polling.limits import NotNow, Turn, turn
 from progrock.polling.starting import drive
 
 logger = structlog.get_logger(__name__)
@@ -50,20 +49,24 @@ def cancel(id_: UUID) -> None:
         _put_off(row, now)
     else:
         try:
-            with turn(backend):  # leased only then: a lease must not run out in the queue
-                _cancel(backend, id_)
+            with turn(backend, id_) as its_turn:
+                # Leased only now: a lease must not run out in the queue.
+                _cancel(id_, its_turn)
         except TimeoutError:
             logger.warning("a cancel waits for its turn", job=str(id_), backend=row.backend)
+        except NotNow as no:
+            _note(row, cancel_due_at=no.until)
+            dispatch.send_cancel(id_, (no.until - clock.now()).total_seconds())
 
 
-def _cancel(backend: Backend, id_: UUID) -> None:
-    now = clock.now()
+def _cancel(id_: UUID, its_turn: Turn) -> None:
+    now, backend = clock.now(), its_turn.backend
     lease_ends = now + MARGIN + timedelta(seconds=REQUESTS * backend.policy.timeout)
     if not Job.objects.filter(id=id_, cancel_due_at__lte=now).update(cancel_due_at=lease_ends):
         return  # another one tells it, or it has ended
     row = Job.objects.get(id=id_)
     try:
-        is_told = drive(backend, conversation.cancel(backend, rows.value_of(row), row.params))
+        is_told = drive(conversation.cancel(backend, rows.value_of(row), row.params), its_turn)
         reason = "put off by the backend"
     except BackendError as exc:
         is_told, reason = False, str(exc)

@@ -8,9 +8,13 @@ process's background loop.
 import asyncio
 import contextlib
 import queue
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
@@ -22,12 +26,12 @@ from progrock.backends.errors import BackendError, BadReply
 from progrock.backends.http import HttpReply
 from progrock.backends.poller import Poller
 from progrock.jobs import dispatch, log, transitions
-from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed
+from progrock.jobs.changes import Change, Ended, JobError, Observation, PollFailed, PutOff
 from progrock.jobs.states import JobErrorCode, State
 from progrock.live import publishing
-from progrock.polling import lanes, watched
-from progrock.polling.claim import Claim, claim_due
-from progrock.polling.limits import Limiter, limiter_of
+from progrock.polling import lanes, limits, outage, watched
+from progrock.polling.claim import Claim, batch_size, claim_due
+from progrock.polling.limits import Limiter, NotNow, limiter_of
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -36,9 +40,12 @@ CLOSE_SECONDS = 2.0
 GATHER_SECONDS = 0.02  # in which answers share a transaction
 PUBLISH_SECONDS = 0.5  # that the next batch waits for what was told of the last
 SLOW_SECONDS = 0.25  # without any answer: then the lane is armed before all have come
+NO_ROOM = timedelta(seconds=0.5)  # from one tick to the next, while no more can be asked for
 Answered = tuple[Claim, Change]
 
 _poller = Poller()
+_lock = threading.Lock()
+_in_hand: Counter[str] = Counter()  # jobs of a backend that are claimed here and not answered
 
 
 def run_tick(backend_name: str, shard: int, tick: int) -> int:
@@ -51,9 +58,11 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
         return 0
     backend = None if backend_name == push.NAME else registry.find(backend_name)
     claims: list[Claim] = []
+    size = 1
     try:
         policy = registry.policy_of(backend_name)
-        claims = claim_due(backend_name, shard, policy, clock.now())
+        size = batch_size(policy) if backend is None else _room(backend)
+        claims = claim_due(backend_name, shard, policy, clock.now(), size)
         if backend_name == push.NAME:
             record([(claim, _silent(claim)) for claim in claims])
         elif backend is None:
@@ -61,32 +70,51 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
         elif claims:
             _poll(backend, shard, claims)
     finally:
-        lanes.arm_next(backend_name, shard, clock.now())
+        # With no room the answers that come make some, and arm the lane for it.
+        lanes.arm_next(backend_name, shard, clock.now(), lanes.SPACING if size else NO_ROOM)
     return len(claims)
 
 
 def close() -> None:
-    """Close the connections to all backends, at the end of the process."""
+    """Give back the part of the limits, and close the connections to all backends, at the end."""
+    limits.close()
     with contextlib.suppress(TimeoutError):
         background_loop.run(_poller.close(), CLOSE_SECONDS)
+
+
+def _room(backend: Backend) -> int:
+    """Return how many jobs of a backend may be claimed now."""
+    with _lock:
+        in_hand = _in_hand[backend.name]
+    per_request = 1 if backend.batch is None else backend.batch.size
+    latency = limits.latency_of(backend.name)
+    return batch_size(backend.policy, latency, in_hand, per_request)
+
+
+def _take_in_hand(backend: Backend, change: int) -> None:
+    with _lock:
+        _in_hand[backend.name] += change
 
 
 def _poll(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
     """Poll all claims at once and record the answers as they come, until the leases are over."""
     answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
-    background_loop.submit(_poll_all(backend, claims, answers))
     waiting, is_slow = len(claims), False
-    while waiting and clock.now() < claims[0].lease_ends:
-        batch = _next_batch(answers, waiting)
-        waiting -= len(batch)
-        recorded = record(batch)
-        publishing.settle(PUBLISH_SECONDS)
-        if is_slow:
-            lanes.arm_all(recorded, clock.now())
-        elif not batch:
-            # A slow answer must not hold up the jobs that fall due meanwhile.
-            is_slow = True
-            lanes.arm_next(backend.name, shard, clock.now())
+    _take_in_hand(backend, waiting)
+    background_loop.submit(_poll_all(backend, claims, answers))
+    try:
+        while waiting and clock.now() < claims[0].lease_ends:
+            batch = _next_batch(answers, waiting)
+            waiting -= len(batch)
+            _take_in_hand(backend, -len(batch))
+            record(batch)
+            publishing.settle(PUBLISH_SECONDS)
+            if is_slow or not batch:
+                # A slow answer must not hold up the jobs that fall due meanwhile.
+                is_slow = True
+                lanes.arm_next(backend.name, shard, clock.now())
+    finally:
+        _take_in_hand(backend, -waiting)
 
 
 def record(batch: Sequence[Answered]) -> list[log.Recorded]:
@@ -161,10 +189,18 @@ async def _look_at_many(
     """Answer for many jobs from one request; a job that it leaves out is asked for alone."""
     operations = [claim.job.operation for claim in claims if claim.job.operation is not None]
     try:
-        parts = await _drive(backend, conversation.batch(backend, operations), limiter)
+        asking = conversation.batch(backend, operations)
+        parts = await _drive(backend, asking, limiter, claims[0].job.id)
+    except NotNow as no:
+        for claim in claims:
+            answers.put((claim, _turned_away(backend, claim, no)))
+        return
     except BackendError as exc:
         for claim in claims:
-            answers.put((claim, conversation.failed_look(claim.job, exc)))
+            failed = conversation.failed_look(claim.job, exc)
+            if limiter.circuit.is_open:
+                failed = await _counted(backend, claim, failed, limiter)
+            answers.put((claim, failed))
         return
     for claim in claims:
         part = parts.get(claim.job.operation or "")
@@ -182,10 +218,15 @@ async def _look_at_many(
 async def _change(
     backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter
 ) -> Change:
-    if clock.now() >= transitions.deadline_of(backend.policy, claim.job):
+    now, policy = clock.now(), backend.policy
+    if now >= transitions.deadline_of(policy, claim.job):
         return _timed_out(backend, claim)
+    if not claim.may_begin(policy.timeout, now):
+        return PutOff(look=claim.job.look, until=now)
     try:
-        change = await _drive(backend, talk, limiter)
+        change = await _drive(backend, talk, limiter, claim.job.id)
+    except NotNow as no:
+        return _turned_away(backend, claim, no)
     except Exception as exc:
         logger.exception(
             "a look failed by a fault of ours", job=str(claim.job.id), backend=backend.name
@@ -196,7 +237,22 @@ async def _change(
         )
     if isinstance(change, Observation) and change.unknown_word is not None:
         _warn_once(backend, change.unknown_word)
+    return await _counted(backend, claim, change, limiter) if limiter.circuit.is_open else change
+
+
+async def _counted(backend: Backend, claim: Claim, change: Change, limiter: Limiter) -> Change:
+    """Return a change; with an open circuit a failed poll is the circuit's, and counts for all."""
+    if isinstance(change, PollFailed) and change.error.code is JobErrorCode.BACKEND_UNREACHABLE:
+        circuit = await limiter.settled()
+        if circuit.is_open:
+            return outage.instead_of_look(backend, claim.job, circuit)
     return change
+
+
+def _turned_away(backend: Backend, claim: Claim, no: NotNow) -> Change:
+    if clock.now() >= transitions.deadline_of(backend.policy, claim.job):
+        return _timed_out(backend, claim)
+    return outage.instead_of_look(backend, claim.job, no)
 
 
 def _warn_once(backend: Backend, word: str) -> None:
@@ -208,18 +264,23 @@ def _warn_once(backend: Backend, word: str) -> None:
         )
 
 
-async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter) -> T:
-    """Carry a conversation over the poller, each request within the backend's limits."""
+async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter, job: UUID) -> T:
+    """Carry a conversation over the poller, each request within the limits. Raises NotNow."""
     try:
         request = next(talk)
         while True:
+            if not limiter.goes_at_once():
+                await limiter.wait()
             try:
-                async with limiter:
-                    reply: HttpReply = await _poller.send(request, backend.policy.timeout)
+                reply: HttpReply = await _poller.send(request, backend.policy.timeout)
             except BackendError as exc:
+                limiter.note_error(exc, job)
                 request = talk.throw(exc)
             else:
+                limiter.note_reply(reply, job)
                 request = talk.send(reply)
+            finally:
+                limiter.leave()
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
 

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from progrock.backends import registry
 from progrock.live import publishing
 from progrock.live.publishing import Published
-from progrock.polling import watched
+from progrock.polling import limits, watched
 from tests.contracts.parts import Tasks
 
 BACKENDS = """
@@ -55,6 +55,7 @@ def real_parts(
     watched.forget()
     yield
     registry.replace_all(None)
+    limits.close()
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ class Tasks:
     def all(self) -> list[Task]:
         """Return the tasks that wait, the first sent first."""
         messages = [json.loads(text) for text in self._client.lrange("progrock", 0, -1)]
-        return [_task(message) for message in reversed(messages)]
+        return [task_of(message) for message in reversed(messages)]
 
     def named(self, name: str) -> list[list[Any]]:
         """Return the arguments of each waiting task with a name, such as `start_job`."""
@@ -158,7 +158,8 @@ class Tasks:
         self._client.flushall()
 
 
-def _task(message: dict[str, Any]) -> Task:
+def task_of(message: dict[str, Any]) -> Task:
+    """Return a message of the queue as a task."""
     args, _, _ = json.loads(base64.b64decode(message["body"]))
     eta = message["headers"]["eta"]
     return Task(message["headers"]["task"], args, eta and datetime.fromisoformat(eta))

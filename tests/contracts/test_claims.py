@@ -11,7 +11,7 @@ from progrock.jobs.log import Entry
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.states import JobErrorCode, State
 from progrock.models import Job
-from progrock.polling.claim import Claim, claim_due, claim_start, hasten
+from progrock.polling.claim import Claim, batch_size, claim_due, claim_start, hasten
 from tests.contracts.parts import (
     at_once,
     check_numbering,
@@ -85,13 +85,29 @@ def test_a_tick_takes_what_the_backend_allows_in_about_a_second_the_longest_wait
     assert [id_ for round_ in rounds for id_ in round_] == [job.id for job in jobs]
 
 
-def test_the_lease_outlasts_the_last_answer_of_its_batch() -> None:
+def test_a_tick_takes_no_more_than_can_soon_be_asked_for() -> None:
+    policy = PollPolicy(per_second=1_000, in_flight=32, timeout=30)
+    assert batch_size(policy, latency=0.0) == 32  # not known: as many as may be slow
+    assert batch_size(policy, latency=30.0) == 32
+    assert batch_size(policy, latency=1.0) == 64
+    assert batch_size(policy, latency=0.001) == 1_000
+    assert batch_size(policy, latency=30.0, in_hand=30) == 2
+    assert batch_size(policy, latency=30.0, in_hand=32) == 0
+    assert batch_size(policy, latency=30.0, per_request=100) == 3_200
+    assert batch_size(PollPolicy(per_second=0.1), latency=5.0) == 1
+    assert batch_size(policy) == 1_000  # nothing is asked for
+
+
+def test_a_lease_is_short_however_many_are_claimed_and_outlasts_what_is_begun() -> None:
     for _ in range(20):
         running_job()
     slow = PollPolicy(per_second=20, in_flight=1, timeout=2)
     claims = claimed(slow)
     assert len(claims) == 20
-    assert claims[0].lease_ends - now() > timedelta(seconds=20 * 2)
+    lease_ends = claims[0].lease_ends
+    assert timedelta(seconds=2 * 2) < lease_ends - now() < timedelta(seconds=20 * 2)
+    assert claims[0].may_begin(slow.timeout, now())
+    assert not claims[0].may_begin(slow.timeout, lease_ends - timedelta(seconds=1))
 
 
 def test_two_claimers_never_get_the_same_job() -> None:
