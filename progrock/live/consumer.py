@@ -206,12 +206,13 @@ class ProgressConsumer(Connection):
 
     def deliver(self, event: Published) -> None:
         """Take an event from the hub: put it into the outbox, once and in order."""
-        who = self.who
-        if who is None or not access.may_follow(who, event.job, event.facts.owner):
-            return
-        if event.job in self.following:
-            self.following.deliver(event)
-        elif self.feed is not None and self.feed.matches(event.facts):
+        if (
+            self.following.deliver(event) is None
+            and self.feed is not None
+            and self.who is not None
+            and access.may_follow(self.who, event.job, event.facts.owner)
+            and self.feed.matches(event.facts)
+        ):
             self.outbox.put(event.frame, event)
 
     def show_presence(self, event: Published) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from channels.db import database_sync_to_async
 
 from progrock.identity import Who
-from progrock.jobs import queries
+from progrock.jobs import access, queries
 from progrock.jobs.queries import StoredEvent
 from progrock.jobs.snapshot import snapshot
 from progrock.live.hub import Watcher, hub
@@ -27,9 +27,11 @@ TAKE_SECONDS = 30.0  # in which a connection has to take a page
 class _Position:
     """How far a connection was told of a job."""
 
-    __slots__ = ("ahead", "is_reading", "seq")
+    __slots__ = ("ahead", "is_reading", "owner", "seq", "who")
 
     def __init__(self) -> None:
+        self.who: Who | None = None  # who may follow it as long as the job is that `owner`'s
+        self.owner: int | None = None
         self.seq = 0  # the last event that was put into the outbox
         self.ahead = 0  # the last one that the hub handed on while the log is read
         self.is_reading = True
@@ -102,18 +104,37 @@ class Following:
             raise
         position.is_reading = False
 
-    def deliver(self, event: Published) -> bool:
-        """Take an event from the hub, once and in order; False where it is not told (yet)."""
+    def deliver(self, event: Published) -> bool | None:
+        """Take an event from the hub, once, in order, and only where the watcher has the right.
+
+        None: the job is not followed. False: it is, but the event is not told (now).
+        """
         position = self._positions.get(event.job)
         if position is None:
-            return False
+            return None
         if position.is_reading:
             position.ahead = max(position.ahead, event.seq)
             return False
-        if event.seq <= position.seq:
+        if event.seq <= position.seq or not self._may_be_told(position, event):
             return False
         position.seq = event.seq
         self._outbox.put(event.frame, event)
+        return True
+
+    def _may_be_told(self, position: _Position, event: Published) -> bool:
+        """Whether the watcher has the right; looked up anew where it or the owner is another one.
+
+        The hub gives a watcher another `who` when its rights have changed (live.rights).
+        """
+        who, owner = self._watcher.who, event.facts.owner
+        if who is None:
+            return False
+        if position.who is who and position.owner == owner:
+            return True
+        if not access.may_follow(who, event.job, owner):
+            return False
+        if who.expires is None:
+            position.who, position.owner = who, owner
         return True
 
 

@@ -58,7 +58,7 @@ class Watcher(Protocol):
 class Topic:
     """A job that is followed: its watchers, and the seq of the last event handed to them."""
 
-    __slots__ = ("facts", "is_filling", "known", "seq", "shard", "watchers")
+    __slots__ = ("facts", "in_turn", "is_filling", "known", "seq", "shard", "watchers")
 
     def __init__(self, seq: int, facts: Facts, shard: int) -> None:
         self.seq = seq
@@ -66,7 +66,18 @@ class Topic:
         self.facts = facts
         self.shard = shard
         self.watchers: set[Watcher] = set()
+        self.in_turn: tuple[Watcher, ...] | None = None  # the same, while none comes or goes
         self.is_filling = False
+
+    def add(self, watcher: Watcher) -> None:
+        """Have a watcher told of the job."""
+        self.watchers.add(watcher)
+        self.in_turn = None
+
+    def discard(self, watcher: Watcher) -> None:
+        """Tell a watcher no longer."""
+        self.watchers.discard(watcher)
+        self.in_turn = None
 
 
 class Hub:
@@ -111,7 +122,7 @@ class Hub:
         if topic is None:
             topic = self._topics[job] = Topic(seq, facts, shard)
         if watcher not in topic.watchers:
-            topic.watchers.add(watcher)
+            topic.add(watcher)
             self._watchers[watcher] = (*self._watchers.get(watcher, ()), job)
             self.attendance.come(job, facts)
             self.presence.come(job, watcher)
@@ -133,7 +144,7 @@ class Hub:
     def _discard(self, watcher: Watcher, job: str) -> None:
         topic = self._topics.get(job)
         if topic is not None:
-            topic.watchers.discard(watcher)
+            topic.discard(watcher)
             self.presence.go(job, watcher)
             self._drop_unwatched(job, topic)
 
@@ -146,7 +157,9 @@ class Hub:
 
     def unwatch_feed(self, watcher: Watcher) -> None:
         """End what `watch_feed` began."""
-        self._feeds.discard(watcher)
+        if watcher not in self._feeds:
+            return
+        self._feeds.remove(watcher)
         if not self._feeds:
             self._told.clear()
             for job, topic in list(self._topics.items()):
@@ -193,7 +206,12 @@ class Hub:
 
     def _hand_on(self, topic: Topic, event: Published) -> None:
         topic.seq = event.seq
-        for watcher in (*topic.watchers, *(self._feeds - topic.watchers)):
+        if topic.in_turn is None:
+            topic.in_turn = tuple(topic.watchers)
+        watchers = topic.in_turn
+        if self._feeds:
+            watchers += tuple(self._feeds - topic.watchers)
+        for watcher in watchers:
             try:
                 watcher.deliver(event)
             except Exception:
@@ -256,7 +274,8 @@ class Hub:
                 self._recheck_soon()
                 continue
             for packed in message["events"]:
-                self.take(unpack(packed))
+                if self._feeds or packed[0] in self._topics:  # else nobody here wants it
+                    self.take(unpack(packed))
 
     async def _beat(self) -> None:
         while True:

@@ -120,11 +120,6 @@ class Stream:
         if self._is_open and self._heart.is_due(now):
             self.outbox.put(": heartbeat\n")
 
-    def may_follow(self, event: Published) -> bool:
-        """Whether the client has the right to be told of an event, at this moment."""
-        who = self.who
-        return who is not None and access.may_follow(who, event.job, event.facts.owner)
-
     # --- the end ---
 
     def forget(self) -> None:
@@ -211,10 +206,8 @@ class JobStream(Stream):
 
     def deliver(self, event: Published) -> None:
         """Take an event from the hub; the stream ends with `complete`."""
-        if self.may_follow(event):
-            is_told = self._following.deliver(event)
-            if is_told and event.type == "complete":
-                self.end_soon()
+        if self._following.deliver(event) and event.type == "complete":
+            self.end_soon()
 
     def show_presence(self, event: Published) -> bool:
         """Be counted; who watches is not told here, where each event has its seq as `id`."""
@@ -286,7 +279,8 @@ class FeedStream(Stream):
             if len(self._held) <= HELD:
                 self._held.append(event)
         elif (
-            self.may_follow(event)
+            self.who is not None
+            and access.may_follow(self.who, event.job, event.facts.owner)
             and event.seq > self._have.get(event.job, 0)
             and self._feed.matches(event.facts)
         ):
