@@ -6,8 +6,10 @@ a plain loop does.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, cast
 
 import structlog
@@ -24,6 +26,7 @@ from progrock.protocol import codec, frames
 from progrock.protocol.codes import CloseCode
 from progrock.protocol.frames import Frame
 
+_ACCEPTED: Any = MappingProxyType({"type": "websocket"})
 logger = structlog.get_logger(__name__)
 
 
@@ -37,9 +40,22 @@ class Connection(AsyncConsumer):
     is_closed = False
     closing: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    @classmethod
+    def as_asgi(cls, **_: Any) -> Any:
+        """Return the ASGI application: a connection for each scope.
+
+        It is no coroutine itself: each one around a connection is kept for as long as that is.
+        """
+
+        def application(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            connection = cls()
+            connection.scope = scope
+            return connection.run(receive, send)
+
+        return application
+
+    async def run(self, receive: Any, send: Any) -> None:
         """Hand each message of the server to the method of its name, until the disconnect."""
-        self.scope = scope
         self.base_send = send
         try:
             while True:
@@ -53,6 +69,7 @@ class Connection(AsyncConsumer):
     async def accept(self, subprotocol: str | None) -> None:
         """Accept the handshake; from here on frames can be sent."""
         send = cast("Send", self.base_send)
+        self.scope = _ACCEPTED  # what the handshake said is no longer needed, and large
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         self.wire = socket_wire(send)
         self.outbox = Outbox(self.wire, self)

@@ -86,6 +86,8 @@ class SansioSocket:
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+        # The handshake is over; its headers, parsed and as sent, are a sixth of the connection.
+        protocol.request = protocol.response = None
 
     def write_now(self, frame: str, event: Published | None) -> bool:
         """Write to the transport, unless it holds more than its high-water mark already."""
