@@ -39,14 +39,17 @@ def test_a_backend_gets_no_more_starts_at_once_than_it_allows(
 def test_a_backend_gets_no_more_requests_a_second_than_it_allows(
     villain: Villain, crowd: Callable[[str, Plot, int], list[str]]
 ) -> None:
-    """The bucket holds one second's worth: twice as many within the first second."""
+    """The bucket holds one second's worth, ten; all others come at the rate, polls among them.
+
+    Half a second is for what the first request may take longer on its way than the last one.
+    """
     plot = villain.plot()
     crowd("paced", plot, 25)
 
     villain.wait_for(lambda: len(plot.of("start")) >= 22, "most of the starts")
 
-    times = [asked.at for asked in plot.asked]  # the first polls among them
-    assert max(sum(at <= each < at + 1 for each in times) for at in times) <= 20
+    times = sorted(asked.at for asked in plot.asked)
+    assert times[-1] - times[0] >= (len(times) - 10) / 10 - 0.5
 
 
 def test_jobs_of_others_go_on_while_a_backend_hangs(
