@@ -9,6 +9,7 @@
     latency   from the backend's reply to the client's frame: plain, ours
     client    microseconds to send a request and take its reply: ours, a bare aiohttp
     reading   microseconds to read one reply
+    eta       how near the estimates of the time left come
     ledger    where a poll's microseconds go, part by part
 
 Everything runs as real processes on private data: Redis, worker, web server, backend. SQLite, or

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from bench import client, fanout, latency, ledger, polling, reading, report, scale
+from bench import client, eta, fanout, latency, ledger, polling, reading, report, scale
 
 BENCHES = {
     "polling": polling.run,
@@ -15,6 +15,7 @@ BENCHES = {
     "latency": latency.run,
     "client": client.run,
     "reading": reading.run,
+    "eta": eta.run,
     "ledger": ledger.run,
 }
 BUSY = 1.0  # load before the benches begin

@@ -85,6 +85,11 @@ class Job(models.Model):
             models.Index(fields=["state", "-created"], name="job_state"),
             models.Index(fields=["owner", "-created"], name="job_owner"),
             models.Index(fields=["-updated"], name="job_updated"),
+            models.Index(  # the earlier runs of the same work
+                fields=["backend", "title", "state", "-finished"],
+                name="job_runs",
+                condition=Q(finished__isnull=False),
+            ),
             models.Index(
                 fields=["backend", "operation"],
                 name="job_operation",

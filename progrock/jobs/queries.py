@@ -18,6 +18,8 @@ from progrock.protocol.codec import decode_json
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import Filter, as_job_id
 
+RUNS_COUNTED = 20  # earlier ones, for an estimate
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -154,6 +156,15 @@ def events_since(who: Who, wanted: Filter, at: datetime, limit: int) -> list[Pas
         )
         for job, seq, type_, frame in events
     ]
+
+
+def durations_of(backend: str, title: str) -> list[float]:
+    """Return how many seconds the latest runs of a backend under a title took that succeeded."""
+    runs = Job.objects.filter(
+        backend=backend, title=title, state=State.SUCCEEDED, finished__isnull=False
+    ).order_by("-finished")
+    times = runs.values_list("started", "finished")[:RUNS_COUNTED]
+    return [(end - start).total_seconds() for start, end in times if start and end]
 
 
 def seqs_of(jobs: Sequence[str]) -> dict[str, int]:

@@ -16,10 +16,10 @@ from progrock.backends import push, registry
 from progrock.backends.backend import Offer
 from progrock.errors import RequestError
 from progrock.identity import Who
-from progrock.jobs import dispatch, log
+from progrock.jobs import dispatch, eta, log
 from progrock.jobs.access import may_control
 from progrock.jobs.changes import CancelRequested
-from progrock.jobs.queries import find_job
+from progrock.jobs.queries import durations_of, find_job
 from progrock.models import IdempotencyKey, Job
 from progrock.polling import lanes, watched
 from progrock.protocol.codes import ErrorCode
@@ -102,6 +102,7 @@ def _create(
 ) -> Job:
     now = clock.now()
     id_ = uuids.uuid7()
+    title = (request.title or "").strip() or backend.title[:200]
     job = Job(
         id=id_,
         backend=backend.name,
@@ -109,16 +110,18 @@ def _create(
         owner_id=who.user if retry_of is None else retry_of.owner_id,
         retry_of=None if retry_of is None else retry_of.id,
         params=params,
-        title=(request.title or "").strip() or backend.title[:200],
+        title=title,
         labels=list(dict.fromkeys(request.labels)),
         created=now,
         updated=now,
         moved_at=now,
         due_at=now + START_GRACE,
+        pace=eta.of_history(durations_of(backend.name, title)),
         watched_until=watched.until(now),  # whoever starts a job looks at it for a while
     )
     if backend.name == push.NAME:  # nothing is to be asked; its silence is looked at
         job.started = now
+        job.pace = eta.started(job.pace, now)
         job.due_at = now + timedelta(seconds=push.policy(params).stall_after)
         lanes.arm(job.backend, job.shard, job.due_at, now)
     else:

@@ -1,9 +1,10 @@
 """A job's full present state as clients get it (PROTOCOL section 2.5)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from progrock.identity import Who
-from progrock.jobs import access
+from progrock.jobs import access, eta
 from progrock.jobs.states import State
 from progrock.models import Job
 from progrock.protocol.frames import timestamp
@@ -11,7 +12,9 @@ from progrock.protocol.frames import timestamp
 
 def snapshot(job: Job, who: Who, watchers: int | None = None) -> dict[str, Any]:
     """Return the snapshot; every key is always there. `can` depends on who asks."""
-    eta_range = None if job.eta_low is None else [job.eta_low, job.eta_high]
+    left = eta.UNKNOWN
+    if not job.is_terminal:  # as of now, not of the last event
+        left = eta.estimate(job.pace, datetime.now(UTC), job.looked_at)
     return {
         "job": str(job.id),
         "seq": job.seq,
@@ -25,8 +28,8 @@ def snapshot(job: Job, who: Who, watchers: int | None = None) -> dict[str, Any]:
         "total": job.total,
         "unit": job.unit,
         "message": job.message,
-        "eta": job.eta,
-        "eta_range": eta_range,
+        "eta": left.eta,
+        "eta_range": None if left.eta is None else [left.low, left.high],
         "steps": job.steps,
         "params": job.params,
         "result": job.result,

@@ -99,6 +99,8 @@ def _observed(job: JobValue, seen: Observation, policy: PollPolicy, at: datetime
     new |= _progressed(job, seen, at)
     if seen.state is not None and job.state.may_become(seen.state):
         new |= _entered(job, seen.state, seen, at)
+        if new["state"] is State.RUNNING:
+            new["pace"] = eta.begun(new.get("pace", job.pace), 0.0, at)
     if new.get("state", job.state).is_terminal:
         return new, log
     if log or _differs(job, new, _MOVES):
@@ -135,6 +137,7 @@ def _started(job: JobValue, change: Started, policy: PollPolicy, at: datetime) -
         "started": at,
         "moved_at": at,
         "message": None,  # what was told of it while it waited
+        "pace": eta.started(job.pace, at),
     }
     if job.state is State.PENDING:
         begun["state"] = State.QUEUED
@@ -312,7 +315,9 @@ def _progressed(job: JobValue, seen: Observation, at: datetime) -> Fields:
         "unit": seen.unit or job.unit,
     }
     if progress is None:
-        return figures if job.progress is None else _estimated(job.pace, at)
+        if job.progress is None:
+            return figures | _estimated(job.pace, at) if job.pace else figures
+        return _estimated(job.pace, at)
     progress = round(min(max(progress, 0.0), MAX_UNFINISHED), 2)
     if job.progress is not None and progress < job.progress:
         return _estimated(job.pace, at)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from progrock.jobs import eta
 from progrock.jobs.policy import PollPolicy
 from progrock.jobs.transitions import deadline_of
 from progrock.jobs.values import JobValue
@@ -66,13 +67,29 @@ def next_look(  # noqa: PLR0913 - each is a fact of its own
         interval = next_interval(policy, job.interval, changed=changed and is_watched)
         wait = _spread(policy, job, interval, place)
         following = due + timedelta(seconds=wait)
-        if job.eta is not None and wait > policy.min:
-            end = at + timedelta(seconds=job.eta)
-            following = min(following, max(end, due + timedelta(seconds=policy.min)))
+        if wait > policy.min:
+            ahead = _seconds_to_end(job, at, is_watched=is_watched)
+            if ahead is not None:
+                soonest = due + timedelta(seconds=policy.min)
+                following = min(following, max(at + timedelta(seconds=ahead), soonest))
         following = max(following, at)
     if retry_after is not None:
         following = max(following, held_until(retry_after * (1 + SPREAD * place), at))
     return min(following, max(deadline_of(policy, job), at)), interval
+
+
+def _seconds_to_end(job: JobValue, at: datetime, *, is_watched: bool) -> float | None:
+    """Return in how many seconds to look for the job's end; None where nothing says when.
+
+    After the expected end a job that nobody watches is looked for as long again as it is late.
+    """
+    end = eta.end_of(job.pace)
+    if end is None:
+        return None
+    ahead = end - at.timestamp()
+    if ahead > 0:
+        return ahead
+    return None if is_watched else -ahead
 
 
 def held_until(retry_after: float, at: datetime) -> datetime:

@@ -261,6 +261,7 @@ def test_what_was_claimed_is_written_as_what_is_read_again() -> None:
     told = {"progress": 40.0, "current": 4.0, "total": 10.0, "message": "ü", "log": ("one",)}
     told |= {"steps": [{"name": "a", "state": None, "progress": 5.5}], "status_url": "http://b/s"}
     one, other = running_job(), running_job()
+    Job.objects.update(pace={})  # they began at different times
     claims = {claim.job.id: claim for claim in claimed()}
     at = now()
     held, read = answered(claims[one.id], **told), answered(claims[other.id], **told)

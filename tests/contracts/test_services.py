@@ -13,6 +13,7 @@ from progrock.errors import RequestError
 from progrock.identity import ANONYMOUS, Who
 from progrock.jobs import log, services
 from progrock.jobs.changes import Observation
+from progrock.jobs.snapshot import snapshot
 from progrock.jobs.states import State
 from progrock.live.publishing import Published
 from progrock.models import IdempotencyKey, Job
@@ -248,3 +249,61 @@ def test_a_job_that_may_not_be_seen_is_unknown(ada: Who, bob: Who) -> None:
         code = refusal(lambda name=name: services.cancel_job(ada, name))
         assert code is ErrorCode.UNKNOWN_JOB
     assert services.cancel_job(ada, str(job.id)).state == "cancelling"
+
+
+# --- earlier runs --------------------------------------------------------------------------------
+
+
+def ran(seconds: float, state: State = State.SUCCEEDED, **fields: Any) -> Job:
+    """Write a job that ended just now and took so long."""
+    job = start(**fields)
+    begun = now() - timedelta(seconds=seconds)
+    Job.objects.filter(id=job.id).update(
+        state=state, started=begun, finished=begun + timedelta(seconds=seconds), due_at=None
+    )
+    return job
+
+
+def test_a_new_job_knows_how_long_the_same_work_took_before() -> None:
+    for seconds in (58, 60, 62, 61):
+        ran(seconds, title="Nightly")
+    ran(5, title="Another")
+    ran(5, title="Nightly", backend="safe")
+    ran(5, State.FAILED, title="Nightly")
+    history = start(title="Nightly").pace["h"]
+    assert (history["n"], history["median"]) == (4, 60.5)
+    assert start(title="Another").pace == {}
+
+
+def test_only_the_latest_runs_count() -> None:
+    for _ in range(3):
+        ran(600)
+    for _ in range(20):
+        ran(60)
+    assert start().pace["h"]["median"] == 60
+
+
+def test_a_job_that_reports_itself_has_an_estimate_from_its_start() -> None:
+    for _ in range(3):
+        ran(60, backend="push")
+    job = start(backend="push")
+    assert job.pace["s"] == job.created.timestamp()
+    told = snapshot(job, ANONYMOUS)
+    low, high = told["eta_range"]
+    assert low < told["eta"] < high
+    assert told["eta"] == pytest.approx(60, abs=3)
+
+
+def test_the_snapshot_tells_the_time_left_as_of_now() -> None:
+    for _ in range(3):
+        ran(60)
+    job = running_job(pace=start().pace, title="Plain")
+    assert snapshot(job, ANONYMOUS)["eta"] == pytest.approx(60, abs=3)
+    begun = job.pace["s"]
+    Job.objects.filter(id=job.id).update(pace=job.pace | {"s": begun - 40})
+    job.refresh_from_db()
+    assert snapshot(job, ANONYMOUS)["eta"] == pytest.approx(20, abs=3)
+    log.record([seen(job, state=State.SUCCEEDED)], registry.policy_of)
+    job.refresh_from_db()
+    told = snapshot(job, ANONYMOUS)
+    assert (told["eta"], told["eta_range"]) == (None, None)

@@ -90,4 +90,6 @@ def test_an_unknown_bench_is_refused_with_the_known_ones(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "speed"])
     with pytest.raises(SystemExit):
         command_line.main()
-    assert "polling, scale, fanout, latency, client, reading, ledger" in capsys.readouterr().err
+    assert (
+        "polling, scale, fanout, latency, client, reading, eta, ledger" in capsys.readouterr().err
+    )

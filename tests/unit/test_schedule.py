@@ -148,21 +148,50 @@ def test_after_a_failed_poll_it_waits_from_the_answer_not_from_the_due_time() ->
 # --- near the end, and with nobody watching ------------------------------------------------------
 
 
+def ending(seconds: float, **values: Any) -> JobValue:
+    """Return a job that is expected to end then."""
+    return a_job(pace={"end": after(seconds).timestamp(), "f": 1.2}, **values)
+
+
 def test_the_look_is_at_the_end_when_that_comes_before_the_next_one() -> None:
-    assert seconds_to(a_job(interval=8.0, eta=3.0)) == 3
+    assert seconds_to(ending(3, interval=8.0)) == 3
 
 
 def test_near_the_end_it_is_looked_at_no_sooner_than_min() -> None:
-    assert seconds_to(a_job(interval=8.0, eta=0.0)) == 1
-    assert seconds_to(a_job(interval=8.0, eta=0.2), due=BEGIN, at=after(0.5)) == 1
+    assert seconds_to(ending(0.1, interval=8.0)) == 1
+    assert seconds_to(ending(0.7, interval=8.0), due=BEGIN, at=after(0.5)) == 1
 
 
 def test_an_end_that_is_far_away_changes_nothing() -> None:
-    assert seconds_to(a_job(interval=4.0, eta=100.0)) == 6
+    assert seconds_to(ending(100, interval=4.0)) == 6
+
+
+def test_an_end_that_is_a_mere_guess_changes_nothing() -> None:
+    guess = {"end": after(3).timestamp(), "f": 50.0}
+    assert seconds_to(a_job(interval=8.0, pace=guess)) == 8
+
+
+def test_the_end_of_the_earlier_runs_counts_too() -> None:
+    pace = {"s": BEGIN.timestamp(), "h": {"n": 5, "median": 4.0, "sd": 0.5}}
+    assert seconds_to(a_job(interval=8.0, pace=pace)) == 4
 
 
 def test_the_end_brings_nothing_before_the_retry_after() -> None:
-    assert seconds_to(a_job(interval=8.0, eta=3.0), retry_after=5.0) == 5
+    assert seconds_to(ending(3, interval=8.0), retry_after=5.0) == 5
+
+
+def test_after_the_expected_end_the_watched_go_on_as_ever() -> None:
+    assert seconds_to(ending(-1, interval=4.0)) == 6
+
+
+def test_after_the_expected_end_what_nobody_watches_is_looked_for_ever_less() -> None:
+    due, waits = after(100), []
+    for _ in range(6):
+        job = ending(100, interval=8.0)
+        following, _ = next_look(job, due=due, at=due, is_watched=False)
+        waits.append((following - due).total_seconds())
+        due = following
+    assert waits == [1, 1, 2, 4, 8, 8]
 
 
 def test_with_nobody_watching_the_interval_grows_though_it_moves() -> None:
@@ -233,16 +262,16 @@ def test_jobs_that_begin_at_the_same_moment_draw_apart_where_the_interval_is_fix
     assert fullest(looks, 5, 20, 0.05) < 6
 
 
-@given(place=st.floats(0, 0.9999), interval=st.floats(0, 40), eta=st.none() | st.floats(0, 100))
+@given(place=st.floats(0, 0.9999), interval=st.floats(0, 40), end=st.floats(-99, 99))
 def test_spreading_shortens_an_interval_by_a_tenth_at_most_and_never_below_min(
-    place: float, interval: float, eta: float | None
+    place: float, interval: float, end: float
 ) -> None:
     policy = PollPolicy(min=1, max=30)
     plain = schedule.next_interval(policy, interval, changed=False)
     found = seconds_to(a_job(interval=interval), policy, place=place)
     assert found >= 1
     assert 0.9 * plain - 1e-6 <= found <= max(plain, 1.1) + 1e-6
-    assert 1 <= seconds_to(a_job(interval=interval, eta=eta), policy, place=place) <= 30
+    assert 1 <= seconds_to(ending(end, interval=interval), policy, place=place) <= 30
 
 
 @given(st.floats(0, 0.9999))
@@ -268,7 +297,7 @@ def test_the_place_of_a_job_is_one_of_many() -> None:
     changed=st.booleans(),
     retry_after=st.none() | st.floats(-1e12, 1e12),
     chance=st.floats(0, 1),
-    eta=st.none() | st.floats(0, 1e9),
+    end=st.floats(-1e9, 1e9),
     place=st.floats(0, 0.9999),
     is_begun=st.booleans(),
     is_watched=st.booleans(),
@@ -288,14 +317,14 @@ def test_the_next_look_is_never_in_the_past_nor_beyond_the_deadline(
     changed: bool,
     retry_after: float | None,
     chance: float,
-    eta: float | None,
+    end: float,
     place: float,
     is_begun: bool,
     is_watched: bool,
     policy: PollPolicy,
 ) -> None:
     at = after(age)
-    job = a_job(interval=interval, failures=failures, eta=eta)
+    job = ending(end, interval=interval, failures=failures)
     following, kept = schedule.next_look(
         policy,
         job,

@@ -620,3 +620,21 @@ def test_a_job_whose_progress_is_unknown_gets_no_estimate() -> None:
     for second in range(1, 21):
         job = seen(job, second, message=f"row {second}", current=float(second)).job
     assert (job.progress, job.eta) == (None, None)
+
+
+def test_earlier_runs_give_an_estimate_from_the_start_also_without_progress() -> None:
+    earlier = {"h": {"n": 5, "median": 60.0, "sd": 2.0}}
+    job = a_job(pace=earlier, start_sent=BEGIN)
+    reply = Observation(look=0, state=State.RUNNING)
+    begun = Started(look=0, operation="7", start={"status": 202}, observation=reply)
+    step = advance(job, begun, POLICY, BEGIN)
+    assert step.events[0].frame["eta"] == pytest.approx(60, abs=2)
+    later = seen(step.job, 20, message="on the way").job
+    assert later.eta == pytest.approx(40, abs=2)
+
+
+def test_the_work_begins_when_the_job_is_seen_running() -> None:
+    job = seen(a_job(state=State.QUEUED, started=BEGIN), 30, state=State.RUNNING).job
+    assert (job.pace["t0"], job.pace["p0"]) == (after(30).timestamp(), 0.0)
+    job = seen(job, 40, progress=10.0).job
+    assert (job.pace["n"], job.pace["rate"]) == (1, 1.0)
