@@ -129,9 +129,11 @@ class Presence:
                     await self._round()
                 except Exception:
                     logger.exception("a round of presence failed")
+                _end_if_cancelled()
                 await asyncio.sleep(ROUND_SECONDS)
         finally:
             await self._board.close()
+        _end_if_cancelled()
         self._begin_anew()
         self._processes = None
         self._is_running = False
@@ -258,6 +260,17 @@ class Presence:
                 room.newcomers.append(each)
                 self._dirty.add(job)
         room.next_at = now + len(audience) / PER_SECOND
+
+
+def _end_if_cancelled() -> None:
+    """Raise CancelledError where this task was cancelled and a call within has swallowed that.
+
+    redis-py writes by `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that
+    comes as the write is done (https://github.com/python/cpython/issues/86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def is_onlooker(watcher: object) -> bool:

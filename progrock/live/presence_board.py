@@ -5,8 +5,10 @@ process that dies is gone by itself, and so is all when Redis is emptied, until 
 again. A stream tells the others which jobs to read anew.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -135,7 +137,9 @@ class Board:
     async def close(self) -> None:
         """Close the connections; the next call opens others and begins anew."""
         self._seen = None
-        await self._redis.aclose()
+        with suppress(OSError, redis.RedisError):  # TimeoutError is an OSError
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._redis.aclose()
 
     def _others(self, processes: Sequence[str]) -> list[str]:
         return [process for process in processes if process != self.process]

@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -88,7 +88,9 @@ class Process:
         """Do nothing any more, as after a SIGKILL."""
         for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.tasks:
+            _, left = await asyncio.wait(self.tasks, timeout=DEADLINE_SECONDS)
+            assert not left, "a task that was cancelled goes on"
 
 
 Start = Callable[[], Process]
@@ -344,6 +346,31 @@ async def test_while_redis_is_away_each_process_counts_its_own(
     monkeypatch.setattr(presence_board.Board, "exchange", exchange)
     for tab in (ada, bob, cleo):
         await eventually(lambda tab=tab: tab.last == (3, ["ada", "bob", "cleo"]), "all")
+
+
+@pytest.mark.parametrize("call", ["exchange", "read", "gone", "close"])
+async def test_a_cancelled_task_ends_though_a_call_to_redis_swallows_it(
+    start: Any, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    entered = asyncio.Event()
+    real = getattr(presence_board.Board, call)
+
+    async def swallow(*given: Any, **named: Any) -> Any:
+        entered.set()
+        with suppress(asyncio.CancelledError):  # as wait_for does where the call within is done
+            await asyncio.sleep(0.1)
+        return await real(*given, **named)
+
+    monkeypatch.setattr(presence_board.Board, call, swallow)
+    process, other = await start(), await start()
+    tab = process.open()
+    other.open()
+    if call == "close":
+        await eventually(lambda: tab.events, "the first round")
+        process.close(tab)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await entered.wait()
+    await process.die()
 
 
 async def test_without_redis_answers_come_with_what_is_known_here(
