@@ -168,7 +168,7 @@ def test_nobody_brings_forward_what_is_to_be_left_alone(tasks: Tasks) -> None:
     assert tasks.named("tick") == []
 
 
-@pytest.mark.parametrize("comers", [1, 1_000])
+@pytest.mark.parametrize("comers", [1, 300])
 def test_many_who_come_cause_one_look_within_min(comers: int) -> None:
     job, at = slow_job(), now()
     looks = 0
