@@ -17,6 +17,7 @@ from progrock import conf, identity
 from progrock.api import problems
 from progrock.api.accepting import takes_stream, wants_stream
 from progrock.api.events import FeedQuery, JobEventsQuery
+from progrock.api.other_sites import READABLE, is_shared, mark
 from progrock.errors import RequestError
 from progrock.identity import Who
 from progrock.live.handshake import (
@@ -28,7 +29,7 @@ from progrock.live.handshake import (
     headers_of,
     is_own_host,
 )
-from progrock.live.sse import FeedStream, JobStream, Stream
+from progrock.live.sse import HEADERS, FeedStream, JobStream, Stream
 from progrock.live.wire import Send
 from progrock.protocol.codec import describe
 from progrock.protocol.codec import problems as problems_of
@@ -37,6 +38,7 @@ from progrock.protocol.messages import MAX_SEQ
 
 logger = structlog.get_logger(__name__)
 Query = TypeVar("Query", bound=BaseModel)
+_READABLE = [(name.lower().encode(), value.encode()) for name, value in READABLE.items()]
 _PATH = re.compile(r"/api/v1/(?:jobs/(?P<job>[^/]+)/)?events")
 
 
@@ -67,11 +69,17 @@ async def _answer(
     if not is_own_host(headers.get("host", "")):
         await _refuse(problems.response_to(FOREIGN_HOST, status=400), send)
         return
+    shared = job is not None and is_shared(headers.get("authorization", ""), "/events", query)
     try:
         stream = await _stream(job, query, headers, send)
+        if shared:
+            stream.headers = (*HEADERS, *_READABLE)
         await stream.prepare()
     except RequestError as exc:
-        await _refuse(problems.response_to(exc), send)
+        problem = problems.response_to(exc)
+        if shared:
+            mark(problem)
+        await _refuse(problem, send)
     except Exception:
         logger.exception("an event stream could not begin", job=job)
         await _refuse(problems.response_to(problems.sorry()), send)

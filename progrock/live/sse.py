@@ -53,6 +53,7 @@ class Stream:
 
     def __init__(self, who: Who, send: Send) -> None:
         self.who: Who | None = who  # None when it has lost its rights
+        self.headers: tuple[tuple[bytes, bytes], ...] = HEADERS
         self._asked_by = who
         self._send = send
         self._wire = StreamWire(send, self.as_text)
@@ -112,7 +113,7 @@ class Stream:
             self.forget()
 
     async def _start(self, status: int) -> None:
-        start = {"type": "http.response.start", "status": status, "headers": list(HEADERS)}
+        start = {"type": "http.response.start", "status": status, "headers": list(self.headers)}
         await self._send(start)
 
     def on_beat(self, now: float) -> None:
