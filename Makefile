@@ -18,11 +18,20 @@ test: lint ## check style and types, and run all tests
 	$(BIN)/pytest -n 3 --dist loadfile
 	TEST_DATABASE=postgresql $(BIN)/pytest -n 2 tests/contracts
 
+TSC ?= $(shell command -v tsc)
+
 lint: .venv/dev.stamp ## check style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	SECRET_KEY=only-read-by-the-type-checker $(BIN)/mypy
 	$(BIN)/lint-imports
+ifneq ($(TSC),)
+	$(TSC) --project jsconfig.json
+else ifeq ($(CI),true)
+	@echo 'There is no tsc to check the JavaScript with: apt install node-typescript' >&2; exit 1
+else
+	@echo 'The JavaScript was not checked: there is no tsc (apt install node-typescript).'
+endif
 
 format: .venv/dev.stamp ## bring the code into its one style
 	$(BIN)/ruff check --fix

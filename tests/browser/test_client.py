@@ -71,7 +71,7 @@ def test_a_snapshot_that_begins_again_is_believed(server: PlayedServer) -> None:
 
 
 def test_the_feed_is_asked_for_again_on_each_connection(server: PlayedServer) -> None:
-    server.page.evaluate("() => { client.watchFeed({ mine: true }); }")
+    server.page.evaluate("() => { client.feed({ mine: true }); }")
     for count in (1, 2):
         asked = server.wait_for("watch", count)
         assert (asked["feed"], asked["filter"]) == ("jobs", {"mine": True})
@@ -137,8 +137,7 @@ def test_after_these_close_codes_it_is_tried_again(server: PlayedServer, code: i
 def test_which_codes_to_connect_after_and_how_long_to_pause(server: PlayedServer) -> None:
     again, pauses = server.page.evaluate(
         """async () => {
-          const { mayReconnect } = await import("/static/progrock/protocol.js");
-          const { pauseSeconds } = await import("/static/progrock/connection.js");
+          const { mayReconnect, pauseSeconds } = await import("/static/progrock/progrock.js");
           const codes = [1000, 1001, 1006, 1009, 1012, 1013, 4400, 4401, 4403, 4408, 4429, 4499];
           return [codes.filter(mayReconnect), [
             ...[0, 1, 2, 4, 5, 9].map((attempt) => pauseSeconds(attempt, 1)),

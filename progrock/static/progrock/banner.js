@@ -4,8 +4,8 @@
 import { find, make, showText } from "./dom.js";
 import { clockText } from "./format.js";
 
-/** @import { Offline } from "./connection.js" */
-/** @import { ProgRock } from "./progrock.js" */
+/** @typedef {import("./protocol.js").Offline} Offline */
+/** @typedef {import("./progrock.js").ProgRock} ProgRock */
 
 const SIGNED_OUT = 4401;
 const NOT_ALLOWED = 4403;

@@ -4,7 +4,7 @@
 import { setAttribute } from "./dom.js";
 import { STATE_WORDS, percentText } from "./format.js";
 
-/** @import { Snapshot } from "./protocol.js" */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
 
 /**
  * Draw a job's progress. Without a known figure the bar has no `aria-valuenow`, and moves to and

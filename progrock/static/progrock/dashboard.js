@@ -11,9 +11,9 @@ import { meanProgress } from "./job.js";
 import { ProgRock } from "./progrock.js";
 import { StartForm } from "./start-form.js";
 
-/** @import { ProgRockError } from "./protocol.js" */
-/** @import { Snapshot } from "./protocol.js" */
-/** @import { Backend } from "./start-form.js" */
+/** @typedef {import("./progrock.js").ProgRockError} ProgRockError */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
+/** @typedef {import("./start-form.js").Backend} Backend */
 
 /** @type {Backend[]} */
 const backends = pageData("backends");

@@ -1,7 +1,9 @@
 // @ts-check
 /** Figures and states in words. Pure. */
 
-/** @import { Condition, Snapshot, State } from "./protocol.js" */
+/** @typedef {import("./protocol.js").Condition} Condition */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
+/** @typedef {import("./protocol.js").State} State */
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;

@@ -4,7 +4,8 @@
 import { JobRow } from "./job-row.js";
 import { afterEvent, compareJobs, laterOf } from "./job.js";
 
-/** @import { EventFrame, Snapshot } from "./protocol.js" */
+/** @typedef {import("./protocol.js").EventFrame} EventFrame */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
 
 /**
  * What a list needs to know and to tell.

@@ -14,7 +14,7 @@ import {
 } from "./format.js";
 import { resultNodes } from "./result.js";
 
-/** @import { Snapshot } from "./protocol.js" */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
 
 export class JobRow {
   element;

@@ -1,9 +1,13 @@
 // @ts-check
 /** Where the list gets its jobs from: the feed, further pages, and single snapshots over HTTP. */
 
-/** @import { JobList } from "./job-list.js" */
-/** @import { ProgRock } from "./progrock.js" */
-/** @import { EventFrame, Page, Snapshot, State, Watching } from "./protocol.js" */
+/** @typedef {import("./job-list.js").JobList} JobList */
+/** @typedef {import("./progrock.js").ProgRock} ProgRock */
+/** @typedef {import("./protocol.js").EventFrame} EventFrame */
+/** @typedef {import("./protocol.js").Page} Page */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
+/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./protocol.js").Watching} Watching */
 
 /** @type {State[]} */
 const ACTIVE = ["pending", "queued", "running", "cancelling"];
@@ -53,7 +57,7 @@ export class FeedSource {
       const { detail } = /** @type {CustomEvent<Page | Watching>} */ (event);
       if ("jobs" in detail) this.#begin(detail);
     });
-    client.watchFeed().catch(() => {}); // what is refused is told by the client's own events
+    client.feed().catch(() => {}); // what is refused is told by the client's own events
   }
 
   /** Show the next page of older jobs. */

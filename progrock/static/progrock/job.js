@@ -1,7 +1,8 @@
 // @ts-check
 /** A job as the page knows it: a snapshot, and how an event frame changes it. Pure. */
 
-/** @import { EventFrame, Snapshot } from "./protocol.js" */
+/** @typedef {import("./protocol.js").EventFrame} EventFrame */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
 
 /**
  * Return the job after an event; the same object where the event is old news.

@@ -1,353 +1,572 @@
 // @ts-check
-/**
- * A client of the ProgRock wire protocol, version 1, without dependencies.
- *
- *     const client = new ProgRock();
- *     client.addEventListener("event", ({ detail }) => console.log(detail.progress));
- *     client.connect();
- *     client.addEventListener("online", () => client.start("fractal", { width: 4000 }));
- *
- * It keeps one WebSocket alive: after a loss it connects again by itself and goes on where it
- * was, without loss or repetition. Its events, each with a `detail`:
- *
- * - `hello` (the frame), `online`: connected; requests are answered from here on.
- * - `offline` (`Offline`): the connection is lost, or another try has failed.
- * - `event` (`EventFrame`): something happened to a job; each `seq` of a job comes once.
- * - `watching` (the answer): a watch began, or began again after a loss. Where it carries a
- *   `snapshot` or `jobs`, these replace what was known before.
- * - `refused` (`ProgRockError`): a watch could not be taken up (again).
- */
+/** A client of the ProgRock wire protocol, in 6 KB gzipped. How to use it: docs/clients.md */
 
-import { Connection } from "./connection.js";
-import { ProgRockError } from "./protocol.js";
-
-export { ProgRockError };
-
-/** @import { Offline } from "./connection.js" */
-/** @import { EventFrame, Filter, Hello, Page, Snapshot, Watching } from "./protocol.js" */
-
-/** @typedef {{ kind: "job", job: string, after?: number }} JobTarget */
-/** @typedef {{ kind: "feed", filter: Filter }} FeedTarget */
-
-/**
- * Something that shall be watched, over as many connections as it takes.
- * @typedef {object} Wish
- * @property {JobTarget | FeedTarget} target
- * @property {(answer: any) => void} resolve
- * @property {(error: ProgRockError) => void} reject
- */
-
-/**
- * A request that waits for its answer.
- * @typedef {object} Waiting
- * @property {(answer: any) => void} resolve
- * @property {(error: ProgRockError) => void} reject
- * @property {ReturnType<typeof setTimeout>} timer
- */
+/** @typedef {import("./protocol.js").Filter} Filter */
+/** @typedef {import("./protocol.js").Page} Page */
+/** @typedef {import("./protocol.js").Transport} Transport */
+/** @typedef {import("./protocol.js").Wish} Wish */
 
 const ANSWER_SECONDS = 10;
 const PROBE_SECONDS = 4;
-const SEEN_JOBS = 10_000; // of so many the last seq is remembered
-const FEED = "jobs";
+const SILENCE_SECONDS = 35;
+const WAIT_SECONDS = 25;
+const POLL_SECONDS = 3;
+const LONGEST_PAUSE_SECONDS = 15;
+const STABLE_SECONDS = 10;
+const TICK_MS = 5000;
+const RETURN_MS = 600_000; // until WebSockets are tried again
+const STREAMS = 4; // a browser has six
+const SEEN_JOBS = 10_000;
 
-/** Return the address of `/prog/` on the page's own site. */
-function ownAddress() {
-  const url = new URL("/prog/", globalThis.location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
+export class ProgRockError extends Error {
+  /** @param {import("./protocol.js").Problem} why */
+  constructor({ code, message, retryable = true, details, job }) {
+    super(message);
+    this.name = "ProgRockError";
+    this.code = code;
+    this.retryable = retryable;
+    this.details = details;
+    this.job = job;
+  }
+}
+
+const LOST = { code: "lost", message: "The connection was lost." };
+
+/** @param {number} code that a connection was closed with */
+export function mayReconnect(code) {
+  return code < 4400 || code > 4499 || code === 4408 || code === 4429;
+}
+
+/** @param {number} attempt from 0; the pause before it has full jitter */
+export function pauseSeconds(attempt, chance = Math.random()) {
+  return chance * Math.min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** attempt);
+}
+
+/** @param {object} fields */
+function query(fields) {
+  const given = Object.entries(fields).filter(([, value]) => value != null && value !== false);
+  const pairs = given.flatMap(([name, value]) => [value].flat().map((one) => [name, `${one}`]));
+  return `?${new URLSearchParams(pairs)}`;
 }
 
 export class ProgRock extends EventTarget {
-  #connection;
-  #isOnline = false;
+  #site;
+  #isOwn;
+  #token;
+  #transports;
+  #way = 0; // the index of the transport in use
+  #proven = -1; // that of the one that has worked
+  #failures = 0; // in a row, of this way
+  #attempt = 0;
+  /** @type {AbortController | null} set while a connection is wanted */
+  #wanted = null;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #isHttp = false;
+  #greetedAt = 0; // 0: not online
+  #silenceSeconds = 0;
+  #lastSignAt = 0;
   #lastId = 0;
-  /** @type {Map<string, Waiting>} by message id */
+  #retryTimer = 0;
+  #watchdog = 0;
+  /** @type {Map<string, (answer: any) => void>} by message id */
   #waiting = new Map();
-  /** @type {Map<string, Wish>} by job, or FEED */
+  /** @type {Map<string | undefined, Wish>} by job; undefined for the feed */
   #wishes = new Map();
-  /** @type {Map<string, number>} job to the last seq that came over this connection */
+  /** @type {Map<string, number>} the last seq of each job */
   #seen = new Map();
 
-  /** @param {string} [url] where `/prog/` is; on the page's own site when left out */
-  constructor(url = ownAddress()) {
+  /** In milliseconds; 0 for never. */
+  lastFrameAt = 0;
+
+  /**
+   * @param {string} [site] the page's own when left out
+   * @param {{ token?: string, transports?: Transport[] }} options
+   */
+  constructor(site = "/", { token, transports } = {}) {
     super();
-    this.#connection = new Connection(url, {
-      receive: (frame) => this.#receive(frame),
-      offline: (offline) => this.#goOffline(offline),
-      probe: () => this.#request({ action: "ping" }, PROBE_SECONDS),
-    });
+    const page = globalThis.location;
+    this.#site = new URL(site.replace(/\/?$/, "/"), page?.href);
+    this.#isOwn = page?.origin === this.#site.origin;
+    this.#token = token;
+    /** @type {Transport[]} */
+    const all = ["websocket", "sse", "polling"];
+    this.#transports = transports ?? all.slice(page && !this.#isOwn ? 1 : 0); // refused elsewhere
   }
 
-  /** Whether requests can be sent now. */
   get isOnline() {
-    return this.#isOnline;
+    return this.#greetedAt > 0;
   }
 
-  /** When the last frame came, in milliseconds since the epoch; 0 for never. */
-  get lastFrameAt() {
-    return this.#connection.lastFrameAt;
+  get transport() {
+    return this.#transports[this.#way];
   }
 
-  /** Connect, and stay connected until `close`. */
   connect() {
-    this.#connection.open();
+    if (this.#wanted) return;
+    this.#wanted = new AbortController();
+    const { signal } = this.#wanted;
+    for (const type of ["online", "offline", "pageshow"]) {
+      globalThis.addEventListener?.(type, () => this.#wake(true), { signal });
+    }
+    const look = () => document.visibilityState === "visible" && this.#wake();
+    globalThis.document?.addEventListener("visibilitychange", look, { signal });
+    this.#attempt = 0;
+    this.#dial();
   }
 
-  /** Disconnect for good, and forget what was watched. */
   close() {
+    this.#stop();
+    this.#lose(1000, "closed");
     this.#wishes.clear();
-    this.#connection.close();
   }
 
   /**
-   * Start a job; it is watched from then on. A `key` makes a repetition give the same job.
+   * Start a job and watch it. A `key` makes a repetition give the same job.
    * @param {string | null} backend null for the default one
    * @param {Record<string, unknown>} [params]
    * @param {{ title?: string, labels?: string[], key?: string }} [options]
-   * @returns {Promise<Watching & { snapshot: Snapshot }>}
    */
-  async start(backend, params = {}, options = {}) {
-    const named = backend === null ? {} : { backend };
-    const answer = await this.#request({ action: "start", ...named, params, ...options });
-    this.#wish({ kind: "job", job: answer.job, after: answer.seq });
-    return answer;
+  start(backend, params = {}, options = {}) {
+    return this.#begin("start", "jobs", { backend: backend ?? undefined, params, ...options });
+  }
+
+  /** @param {string} job @param {{ params?: Record<string, unknown>, key?: string }} [options] */
+  retry(job, options = {}) {
+    return this.#begin("retry", `jobs/${job}/retry`, options, job);
   }
 
   /**
-   * Follow a job, over lost connections too, until `unwatch`. Without `after`, the answer brings
-   * its snapshot; with it, the events with a higher seq follow.
+   * Follow a job until `unwatch`: from its snapshot on, or the events after a seq.
    * @param {string} job
-   * @param {{ after?: number }} [options]
-   * @returns {Promise<Watching>}
+   * @param {{ after?: number }} options
+   * @returns {Promise<import("./protocol.js").Watching>}
    */
   watch(job, { after } = {}) {
-    return this.#follow({ kind: "job", job, after });
+    return new Promise((resolve, reject) => this.#follow({ job, after, resolve, reject }));
   }
 
-  /**
-   * Follow all jobs that match, over lost connections too.
-   * @param {Filter} [filter]
-   * @returns {Promise<Page>} the newest of them
-   */
-  watchFeed(filter = {}) {
-    return this.#follow({ kind: "feed", filter });
+  /** @param {Filter} [filter] @returns {Promise<Page>} the newest of them */
+  feed(filter = {}) {
+    return new Promise((resolve, reject) => this.#follow({ filter, resolve, reject }));
   }
 
-  /**
-   * Stop following a job, or the feed when none is named.
-   * @param {string} [job]
-   * @returns {Promise<void>}
-   */
+  /** @param {string} [job] left out, the feed is meant */
   async unwatch(job) {
-    this.#wishes.delete(job ?? FEED);
-    if (!this.#isOnline) return;
-    await this.#request({ action: "unwatch", ...(job === undefined ? { feed: FEED } : { job }) });
+    this.#wishes.get(job)?.ending?.abort();
+    this.#wishes.delete(job);
+    if (!this.isOnline || this.#isHttp) return;
+    await this.#request({ action: "unwatch", job, feed: job ? undefined : "jobs" });
   }
 
-  /**
-   * Ask for a job to be stopped; that it has been comes as an event.
-   * @param {string} job
-   * @returns {Promise<void>}
-   */
+  /** @param {string} job */
   async cancel(job) {
-    await this.#request({ action: "cancel", job });
+    await this.#ask({ action: "cancel", job }, `jobs/${job}/cancel`, {});
   }
 
   /**
-   * Return one page of the jobs that match, newest first.
+   * Change what people write to a job, unless its version is another by now.
+   * @param {string} job
+   * @param {import("./protocol.js").Edit} set
+   * @param {number} [version]
+   * @returns {Promise<number>} the new version
+   */
+  async edit(job, set, version) {
+    const message = { action: "edit", job, set, version };
+    const match = version && { "If-Match": `"${version}"` };
+    return (await this.#ask(message, `jobs/${job}`, set, "PATCH", match)).version;
+  }
+
+  /**
+   * @param {string} job
+   * @param {string} text
+   * @returns {Promise<import("./protocol.js").Comment>}
+   */
+  async comment(job, text) {
+    const told = await this.#ask({ action: "comment", job, text }, `jobs/${job}/comments`, { text });
+    return told.comment ?? told;
+  }
+
+  /**
    * @param {Filter} [filter]
    * @param {{ limit?: number, cursor?: string }} [options]
    * @returns {Promise<Page>}
    */
   list(filter = {}, options = {}) {
-    return this.#request({ action: "list", filter, ...options });
+    const path = `jobs${query({ ...filter, ...options })}`;
+    return this.#ask({ action: "list", filter, ...options }, path);
   }
 
-  /** @returns {Promise<void>} settled when the server has answered */
   async ping() {
-    await this.#request({ action: "ping" });
+    await this.#ask({ action: "ping" }, "backends");
   }
 
-  // --- requests and answers ---------------------------------------------------------------------
+  /**
+   * @param {string} action
+   * @param {string} path
+   * @param {Record<string, unknown> & { key?: string }} fields
+   * @param {string} [job]
+   * @returns {Promise<import("./protocol.js").Started>}
+   */
+  async #begin(action, path, { key, ...body }, job) {
+    const once = key && { "Idempotency-Key": key };
+    const told = await this.#ask({ action, job, key, ...body }, path, body, "POST", once);
+    const started = told.snapshot ? told : { ...told, snapshot: told, recovered: false };
+    const wish = { job: told.job, after: this.#seen.get(told.job) ?? told.seq };
+    this.#wishes.set(wish.job, wish);
+    if (this.#isHttp) this.#run(wish);
+    return started;
+  }
 
   /**
-   * @param {Record<string, unknown>} message
-   * @param {number} [patienceSeconds]
-   * @returns {Promise<any>}
+   * @param {object} message
+   * @param {string} path
+   * @param {object} [body]
+   * @param {string} [method]
+   * @param {object | string | 0} [more] headers
    */
-  #request(message, patienceSeconds = ANSWER_SECONDS) {
-    if (!this.#isOnline) {
-      return Promise.reject(new ProgRockError("offline", "Not connected.", { retryable: true }));
-    }
-    const id = String((this.#lastId += 1));
+  #ask(message, path, body, method = body ? "POST" : "GET", more) {
+    if (!this.#isHttp || !this.isOnline) return this.#request(message);
+    const [, csrf = ""] = /\bcsrftoken=([^;]+)/.exec(this.#isOwn ? document.cookie : "") ?? [];
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": csrf, ...Object(more) };
+    return this.#call(path, { method, headers, body: body && JSON.stringify(body) });
+  }
+
+  /** @param {object} message @returns {Promise<any>} */
+  #request(message, seconds = ANSWER_SECONDS) {
+    const id = `${(this.#lastId += 1)}`;
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
+      const settle = (/** @type {any} */ frame) => {
+        clearTimeout(timer);
         this.#waiting.delete(id);
-        reject(new ProgRockError("timeout", "The server did not answer.", { retryable: true }));
+        if (frame.code) reject(new ProgRockError(frame));
+        else resolve(frame);
       };
-      const timer = setTimeout(giveUp, patienceSeconds * 1000);
-      this.#waiting.set(id, { resolve, reject, timer });
-      this.#connection.send({ ...message, id });
-    });
-  }
-
-  /** @param {any} frame */
-  #answer(frame) {
-    const waiting = this.#waiting.get(frame.id);
-    if (!waiting) return;
-    this.#waiting.delete(frame.id);
-    clearTimeout(waiting.timer);
-    if (frame.type === "error") {
-      waiting.reject(new ProgRockError(frame.code, frame.message, frame));
-    } else {
-      waiting.resolve(frame);
-    }
-  }
-
-  /** @param {Offline} offline */
-  #goOffline(offline) {
-    this.#isOnline = false;
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(new ProgRockError("lost", "The connection was lost.", { retryable: true }));
-    }
-    this.#waiting.clear();
-    this.#tell("offline", offline);
-  }
-
-  // --- what shall be watched --------------------------------------------------------------------
-
-  /** @param {JobTarget | FeedTarget} target */
-  #follow(target) {
-    return new Promise((resolve, reject) => {
-      const wish = this.#wish(target, resolve, reject);
-      if (this.#isOnline) this.#ask(wish);
+      const fail = (/** @type {string} */ code) => settle({ code, message: "No answer came." });
+      const timer = setTimeout(fail, seconds * 1000, "timeout");
+      this.#waiting.set(id, settle);
+      if (this.isOnline) this.#send({ ...message, id });
+      else fail("offline");
     });
   }
 
   /**
-   * @param {JobTarget | FeedTarget} target
-   * @param {(answer: any) => void} [resolve]
-   * @param {(error: ProgRockError) => void} [reject]
+   * @param {string} path
+   * @param {RequestInit} init
+   * @param {(answer: Response, wait: (seconds: number) => void) => Promise<any>} [read]
    */
-  #wish(target, resolve = () => {}, reject = () => {}) {
-    const wish = { target, resolve, reject };
-    this.#wishes.set(target.kind === "job" ? target.job : FEED, wish);
-    return wish;
+  async #call(path, init, seconds = ANSWER_SECONDS, read = (answer) => answer.json()) {
+    const ending = new AbortController();
+    const { signal } = ending;
+    const end = () => ending.abort();
+    this.#wanted?.signal.addEventListener("abort", end, { signal });
+    init.signal?.addEventListener("abort", end, { signal });
+    let timer = 0;
+    const wait = (/** @type {number} */ seconds) => {
+      clearTimeout(timer);
+      timer = setTimeout(end, seconds * 1000);
+    };
+    wait(seconds);
+    const headers = { ...init.headers, ...(this.#token && { Authorization: `Bearer ${this.#token}` }) };
+    try {
+      const url = new URL(`api/v1/${path}`, this.#site);
+      const answer = await fetch(url, { ...init, headers, signal, cache: "no-store" });
+      if (answer.ok) return await read(answer, wait);
+      throw new ProgRockError(await answer.json());
+    } catch (error) {
+      throw error instanceof ProgRockError ? error : new ProgRockError(LOST); // or no document
+    } finally {
+      clearTimeout(timer);
+      end();
+    }
+  }
+
+  #dial() {
+    clearTimeout(this.#retryTimer);
+    if (!this.#wanted || this.#socket || this.#isHttp) return;
+    this.#lastSignAt = Date.now();
+    this.#isHttp = this.transport !== "websocket";
+    this.#silenceSeconds = this.#isHttp ? Infinity : ANSWER_SECONDS;
+    if (this.#isHttp) {
+      this.#retryTimer = setTimeout(() => this.#wake(true), RETURN_MS);
+      this.#wishes.forEach((wish) => this.#run(wish));
+      if (!this.#wishes.size) this.#greet();
+    } else this.#open();
+    this.#guard();
+  }
+
+  #open() {
+    const url = new URL("prog/", this.#site);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, ["progrock.v1"]);
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      this.#lastSignAt = this.lastFrameAt = Date.now();
+      this.#receive(JSON.parse(data));
+    };
+    socket.onclose = socket.onerror = (/** @type {any} */ { code = 1006, reason = "" }) => {
+      if (socket === this.#socket) this.#lose(code, reason);
+    };
+  }
+
+  /** @param {object} frame */
+  #send(frame) {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /** @param {number} code @param {string} reason */
+  #lose(code, reason) {
+    const socket = this.#socket;
+    if (!socket && !this.#isHttp) return;
+    if (!this.isOnline) this.#giveWay();
+    else if (Date.now() - this.#greetedAt >= STABLE_SECONDS * 1000) this.#attempt = 0;
+    this.#socket = null;
+    this.#isHttp = false;
+    this.#greetedAt = 0;
+    clearTimeout(this.#watchdog);
+    clearTimeout(this.#retryTimer);
+    socket?.close(); // a dead one may take minutes to: not waited for
+    this.#wishes.forEach((wish) => wish.ending?.abort());
+    if (code === 1013 || code === 4429) this.#attempt = Math.max(this.#attempt, 3);
+    const final = !this.#wanted || !mayReconnect(code);
+    const retrySeconds = pauseSeconds(this.#attempt);
+    this.#attempt += 1;
+    if (final) this.#stop();
+    else this.#retryTimer = setTimeout(() => this.#dial(), retrySeconds * 1000);
+    this.#waiting.forEach((settle) => settle(LOST));
+    this.#tell("offline", { code, reason, final, retrySeconds });
+  }
+
+  #giveWay() {
+    this.#failures += 1;
+    if (this.#failures < (this.#way === this.#proven ? 10 : 2)) return;
+    this.#failures = 0;
+    this.#way = (this.#way + 1) % this.#transports.length;
+  }
+
+  #stop() {
+    this.#wanted?.abort();
+    this.#wanted = null;
+    clearTimeout(this.#retryTimer);
+  }
+
+  /** Wait for silence, and for signs of a sleep. */
+  #guard() {
+    clearTimeout(this.#watchdog);
+    const now = Date.now();
+    this.#lastSignAt = Math.min(this.#lastSignAt, now); // the clock may be set back
+    const left = this.#lastSignAt + this.#silenceSeconds * 1000 - now;
+    const pause = Math.min(left, TICK_MS);
+    if (left <= 0) this.#lose(1006, "silence");
+    else
+      this.#watchdog = setTimeout(() => {
+        if (Date.now() - now - pause > TICK_MS) this.#wake(true);
+        if (this.#socket || this.#isHttp) this.#guard();
+      }, pause);
+  }
+
+  async #wake(isElsewhere = false) {
+    const socket = this.#socket;
+    if (this.#isHttp && isElsewhere) {
+      this.#way = 0;
+      this.#lose(1006, "woken up");
+    }
+    if (!socket) {
+      this.#attempt = 0;
+      this.#dial();
+    } else if (this.isOnline) {
+      await this.#request({ action: "ping" }, PROBE_SECONDS).catch(() => {
+        if (socket === this.#socket) this.#lose(1006, "woken up");
+      });
+    }
   }
 
   /** @param {Wish} wish */
-  async #ask(wish) {
-    const { target } = wish;
+  #follow(wish) {
+    this.#wishes.get(wish.job)?.ending?.abort();
+    this.#wishes.set(wish.job, wish);
+    if (this.#isHttp) this.#run(wish);
+    else if (this.isOnline) this.#watch(wish);
+  }
+
+  /** @param {Wish} wish */
+  async #watch(wish) {
+    const { job, after, filter } = wish;
+    const what = job ? { job, after } : { feed: "jobs", filter };
     try {
-      wish.resolve(
-        await this.#request(
-          target.kind === "feed"
-            ? { action: "watch", feed: FEED, filter: target.filter }
-            : { action: "watch", job: target.job, after: target.after }, // undefined is not sent
-        ),
-      );
+      const answer = await this.#request({ action: "watch", ...what });
+      wish.resolve?.(answer);
     } catch (error) {
-      this.#notTaken(wish, /** @type {ProgRockError} */ (error));
+      this.#notTaken(wish, error);
     }
   }
 
-  /**
-   * @param {Wish} wish
-   * @param {ProgRockError} error
-   */
+  /** @param {Wish} wish @param {any} error */
   #notTaken(wish, error) {
-    if (error.code === "offline" || error.code === "lost") return; // asked again when connected
+    const { code, message } = error;
+    if (!this.#socket && !this.#isHttp) return;
     if (error.retryable) {
-      this.#connection.lose(1013, "a watch was not answered");
+      this.#lose(code === "lost" ? 1006 : 1013, message);
       return;
     }
-    const key = wish.target.kind === "job" ? wish.target.job : FEED;
-    if (this.#wishes.get(key) === wish) this.#wishes.delete(key);
-    wish.reject(error);
+    if (this.#wishes.get(wish.job) === wish) this.#wishes.delete(wish.job);
+    error.job = wish.job;
+    wish.reject?.(error);
     this.#tell("refused", error);
-    if (error.code === "not_authenticated") this.#connection.lose(4401, error.message);
+    if (code === "not_authenticated") this.#lose(4401, message);
   }
 
-  // --- frames -----------------------------------------------------------------------------------
+  /** @param {Wish} wish to be followed over HTTP */
+  async #run(wish) {
+    const { signal } = (wish.ending = new AbortController());
+    try {
+      while (!signal.aborted && !wish.isOver) {
+        const isFirst = [...this.#wishes.values()].indexOf(wish) < STREAMS;
+        if (isFirst && this.transport === "sse") await this.#stream(wish, signal);
+        else await this.#poll(wish, signal, isFirst);
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#notTaken(wish, error);
+    }
+  }
+
+  /** @param {Wish} wish @param {AbortSignal} signal */
+  #stream(wish, signal) {
+    const { job, after, filter } = wish;
+    const path = `${job ? `jobs/${job}/` : ""}events${query({ ...filter, after })}`;
+    const init = { headers: { Accept: "text/event-stream" }, signal };
+    return this.#call(path, init, ANSWER_SECONDS, async (answer, wait) => {
+      const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      let id = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        wait(SILENCE_SECONDS);
+        this.#greet();
+        if (job && after !== undefined && wish.resolve) this.#taken(wish, { recovered: true });
+        const lines = (text + decoder.decode(value, { stream: true })).split("\n");
+        text = lines.pop() ?? "";
+        for (const line of lines) {
+          if (line.startsWith("id: ")) id = line.slice(4);
+          if (!line.startsWith("data: ") || signal.aborted) continue;
+          const frame = JSON.parse(line.slice(6));
+          if (!job) wish.after = id;
+          if (frame.type !== "snapshot") this.#happen(frame);
+          else this.#taken(wish, job ? { snapshot: frame } : frame);
+        }
+      }
+      if (!wish.isOver) throw new ProgRockError(LOST);
+    });
+  }
+
+  /** @param {Wish} wish @param {AbortSignal} signal @param {boolean} mayWait */
+  async #poll(wish, signal, mayWait) {
+    const { job, after, filter } = wish;
+    const get = async (/** @type {string} */ path, seconds = 0) => {
+      const told = await this.#call(`jobs${path}`, { signal }, ANSWER_SECONDS + seconds);
+      this.#greet();
+      return told;
+    };
+    if (!job) {
+      const page = await get(query(filter ?? {}));
+      const news = JSON.stringify(page);
+      if (news !== wish.after) this.#taken(wish, page);
+      wish.after = news;
+    } else if (after === undefined) {
+      return this.#taken(wish, { snapshot: await get(`/${job}`) });
+    } else {
+      const { events, next, recovered } = await get(`/${job}/events${query({ after })}`);
+      if (!recovered) wish.after = undefined;
+      else if (wish.resolve) this.#taken(wish, { recovered });
+      if (recovered && !signal.aborted) for (const frame of events) this.#happen(frame);
+      if (!recovered || next || wish.isOver) return;
+      const wait = mayWait ? WAIT_SECONDS : 0;
+      if (wait) return get(`/${job}${query({ after: wish.after, wait })}`, wait);
+    }
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, POLL_SECONDS * 1000);
+      signal.addEventListener("abort", () => resolve(clearTimeout(timer)));
+    });
+  }
+
+  /** @param {Wish} wish @param {any} answer */
+  #taken(wish, answer) {
+    const { job, after } = wish;
+    const seq = answer.snapshot?.seq ?? after;
+    const told = { recovered: false, ...answer, ...(job ? { job, seq } : { feed: "jobs" }) };
+    this.#know(told);
+    wish.isOver = answer.snapshot?.complete;
+    this.#tell("watching", told);
+    wish.resolve?.(told);
+    wish.resolve = undefined;
+  }
 
   /** @param {any} frame */
   #receive(frame) {
-    switch (frame.type) {
-      case "hello":
-        return this.#greet(frame);
-      case "heartbeat":
-        return undefined;
-      case "watching":
-        this.#begin(frame);
-        this.#tell("watching", frame);
-        return this.#answer(frame);
-      case "started":
-        this.#remember(frame.job, Math.max(frame.seq, this.#seen.get(frame.job) ?? 0));
-        return this.#answer(frame);
-      case "unwatched":
-      case "ack":
-      case "jobs":
-      case "pong":
-      case "error":
-        return this.#answer(frame);
-      default:
-        return this.#happen(frame);
+    const { type, job } = frame;
+    if (type === "hello") {
+      if (this.#token && !frame.id) {
+        this.#send({ action: "auth", token: this.#token, id: "auth" });
+        return;
+      }
+      if (!this.isOnline) this.#seen.clear();
+      this.#greet(frame);
+    } else if (type === "watching") {
+      this.#know(frame);
+      this.#tell(type, frame);
+    } else if (type === "started") {
+      this.#remember(job, Math.max(frame.seq, this.#seen.get(job) ?? 0));
     }
+    if (frame.id) this.#waiting.get(frame.id)?.(frame);
+    else if (job && type !== "error") this.#happen(frame);
   }
 
-  /** @param {Hello} frame */
-  #greet(frame) {
-    const isNew = !this.#isOnline;
-    this.#isOnline = true;
-    this.#connection.greeted(frame.heartbeat);
+  #greet(frame = { heartbeat: 0 }) {
+    if (this.#isHttp) this.lastFrameAt = Date.now();
+    else this.#silenceSeconds = frame.heartbeat * 2 + 5;
+    if (this.isOnline) return;
+    this.#greetedAt = Date.now();
+    this.#failures = 0;
+    this.#proven = this.#way;
     this.#tell("hello", frame);
-    if (!isNew) return;
-    this.#seen.clear();
     this.#tell("online");
-    for (const wish of [...this.#wishes.values()]) this.#ask(wish);
+    if (!this.#isHttp) this.#wishes.forEach((wish) => this.#watch(wish));
   }
 
-  /** @param {any} frame the answer to a watch: from which seq on are events new? */
-  #begin(frame) {
+  /** @param {any} frame */
+  #know(frame) {
     for (const { job, seq } of frame.jobs ?? []) {
       this.#remember(job, Math.max(seq, this.#seen.get(job) ?? 0));
     }
-    if (!frame.job) return;
-    const target = this.#wishes.get(frame.job)?.target;
-    const asked = target?.kind === "job" ? target.after : undefined;
-    this.#remember(frame.job, frame.recovered ? (asked ?? 0) : frame.seq);
+    const asked = Number(this.#wishes.get(frame.job)?.after ?? 0);
+    if (frame.job) this.#remember(frame.job, frame.recovered ? asked : frame.seq);
   }
 
-  /** @param {EventFrame} frame */
+  /** @param {any} frame */
   #happen(frame) {
-    if (typeof frame.job !== "string") return;
-    if (frame.seq !== undefined) {
-      if (frame.seq <= (this.#seen.get(frame.job) ?? 0)) return;
-      this.#remember(frame.job, frame.seq);
+    const { job, seq } = frame;
+    if (seq !== undefined) {
+      if (seq <= (this.#seen.get(job) ?? 0)) return;
+      this.#remember(job, seq);
+      const wish = this.#wishes.get(job);
+      if (wish) wish.isOver = frame.complete;
     }
     this.#tell("event", frame);
   }
 
-  /**
-   * @param {string} job
-   * @param {number} seq
-   */
+  /** @param {string} job @param {number} seq */
   #remember(job, seq) {
-    this.#seen.delete(job); // and set again: the Map's order is that of the last news
+    this.#seen.delete(job); // the order is that of the last news
     this.#seen.set(job, seq);
-    if (this.#seen.size > SEEN_JOBS) {
-      const oldest = this.#seen.keys().next().value;
-      if (oldest !== undefined) this.#seen.delete(oldest);
-    }
-    const target = this.#wishes.get(job)?.target;
-    if (target?.kind === "job") target.after = seq;
+    if (this.#seen.size > SEEN_JOBS) this.#seen.delete([...this.#seen.keys()][0]);
+    const wish = this.#wishes.get(job);
+    if (wish) wish.after = seq;
   }
 
-  /**
-   * @param {string} type
-   * @param {unknown} [detail]
-   */
+  /** @param {string} type @param {unknown} [detail] */
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

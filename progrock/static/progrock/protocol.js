@@ -1,5 +1,5 @@
 // @ts-check
-/** The words of the ProgRock wire protocol, version 1: types, errors and close codes. */
+/** The words of the ProgRock wire protocol, version 1: types alone, which no page loads. */
 
 /** @typedef {"pending"|"queued"|"running"|"cancelling"|"succeeded"|"failed"|"cancelled"|"timed_out"} State */
 /** @typedef {"ok"|"stalled"|"unreachable"} Condition */
@@ -72,31 +72,56 @@
  * @property {boolean} [mine]
  */
 
-/** @typedef {{ heartbeat: number, user: { name: string | null, anonymous: boolean } }} Hello */
+/** @typedef {{ heartbeat: number, connection: string, user: { name: string | null, anonymous: boolean } }} Hello */
 /** @typedef {{ job: string, seq: number, snapshot?: Snapshot, recovered: boolean }} Watching */
+/** @typedef {Watching & { snapshot: Snapshot, report_token?: string }} Started */
 /** @typedef {{ jobs: Snapshot[], next: string | null }} Page */
-
-/** A refused or lost request. `code` is the protocol's, or `offline`, `lost` or `timeout`. */
-export class ProgRockError extends Error {
-  /**
-   * @param {string} code
-   * @param {string} message
-   * @param {{ retryable?: boolean, details?: unknown, job?: string }} [more]
-   */
-  constructor(code, message, { retryable = false, details, job } = {}) {
-    super(message);
-    this.name = "ProgRockError";
-    this.code = code;
-    this.retryable = retryable;
-    this.details = details;
-    this.job = job;
-  }
-}
+/** @typedef {{ id: string, author: string | null, text: string, at: string }} Comment */
+/** @typedef {{ title?: string, note?: string, labels?: string[], pinned?: boolean }} Edit */
+/** @typedef {"websocket"|"sse"|"polling"} Transport */
 
 /**
- * Whether a client may connect again, with the same request, after this close code.
- * @param {number} code
+ * Why a request was not answered. Of a refused start, `details` says what is wrong with `params`;
+ * of an edit in conflict, what is there now.
+ * @typedef {object} Problem
+ * @property {string} code the protocol's, or `offline`, `lost` or `timeout`
+ * @property {string} message
+ * @property {boolean} [retryable]
+ * @property {any} [details]
+ * @property {string} [job]
  */
-export function mayReconnect(code) {
-  return code < 4400 || code > 4499 || code === 4408 || code === 4429;
-}
+
+/**
+ * Why there is no connection. `final`: none will be tried by itself; `retrySeconds` otherwise.
+ * @typedef {object} Offline
+ * @property {number} code the close code, 1006 where the server said nothing
+ * @property {string} reason
+ * @property {boolean} final
+ * @property {number} retrySeconds
+ */
+
+/**
+ * Something that shall be watched, over as many connections as it takes.
+ * @typedef {object} Wish
+ * @property {string} [job] left out for the feed
+ * @property {Filter} [filter] of the feed
+ * @property {number | string} [after] what was seen last, in the words of the transport
+ * @property {boolean} [isOver] the job has ended, and HTTP tells no more of it
+ * @property {AbortController} [ending] ends what follows over HTTP
+ * @property {(answer: any) => void} [resolve]
+ * @property {(error: any) => void} [reject]
+ */
+
+/**
+ * The events of a client, each a CustomEvent with this `detail`.
+ * @typedef {object} ClientEvents
+ * @property {Hello} hello connected, and this is who we are
+ * @property {null} online requests are answered from here on
+ * @property {Offline} offline the connection is lost, or another try has failed
+ * @property {EventFrame} event something happened to a job; each `seq` of a job comes once
+ * @property {Watching | Page} watching a watch began, or began again after a loss. A `snapshot` or
+ *     `jobs` in it replace what was known before
+ * @property {Problem} refused a watch could not be taken up (again)
+ */
+
+export {};

@@ -4,7 +4,7 @@
 import { make } from "./dom.js";
 import { shortened } from "./format.js";
 
-/** @import { Snapshot } from "./protocol.js" */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
 
 /** What the server brings through the site; it leaves out pictures that can hold scripts. */
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
@@ -69,7 +69,12 @@ function valueNode(value) {
 
 /** @param {string} text */
 function isWebAddress(text) {
-  return /^https?:\/\/\S+$/i.test(text) && URL.canParse(text);
+  if (!/^https?:\/\/\S+$/i.test(text)) return false;
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
 }
 
 /**

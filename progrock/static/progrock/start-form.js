@@ -5,9 +5,10 @@ import { find, showText } from "./dom.js";
 import { ProgRockError } from "./progrock.js";
 import { SchemaForm } from "./schema-form.js";
 
-/** @import { ProgRock } from "./progrock.js" */
-/** @import { Snapshot } from "./protocol.js" */
-/** @import { ParamsSchema, Problem } from "./schema-form.js" */
+/** @typedef {import("./progrock.js").ProgRock} ProgRock */
+/** @typedef {import("./protocol.js").Snapshot} Snapshot */
+/** @typedef {import("./schema-form.js").ParamsSchema} ParamsSchema */
+/** @typedef {import("./schema-form.js").Problem} Problem */
 
 /** @typedef {{ name: string, title: string, description: string, default: boolean, params: ParamsSchema }} Backend */
 

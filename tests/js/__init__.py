@@ -1,0 +1,1 @@
+"""progrock.js in Node, against the real server."""
