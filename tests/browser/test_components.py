@@ -286,6 +286,7 @@ def test_in_a_page_from_right_to_left_the_bar_fills_from_the_right(
         left, right = box["x"] - bar["x"], bar["x"] + bar["width"] - box["x"] - box["width"]
         assert (left < 2) == (direction == "ltr")
         assert (right < 2) == (direction == "rtl")
+        expect(page.locator("[part=percent]")).to_have_css("direction", "ltr")  # not "% 25"
 
 
 def test_parts_and_custom_properties_style_it(show: Callable[..., Page], new_page: NewPage) -> None:

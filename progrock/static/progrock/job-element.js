@@ -60,16 +60,16 @@ export class ProgRockJobElement extends HTMLElement {
 
   #slot = make("slot");
   #title = make("span", { part: "title", dir: "auto" });
-  #state = make("span", { part: "state", role: "status" });
+  #state = make("span", { part: "state", role: "status", dir: "auto" });
   #fill = make("div", { part: "fill" });
   #bar = make(
     "div",
     { part: "bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" },
     this.#fill,
   );
-  #percent = make("span", { part: "percent" });
+  #percent = make("span", { part: "percent", dir: "auto" });
   #message = make("span", { part: "message", dir: "auto" });
-  #eta = make("span", { part: "eta" });
+  #eta = make("span", { part: "eta", dir: "auto" });
   #error = make("p", { part: "error", dir: "auto", hidden: true });
   #view = make(
     "div",
