@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -175,9 +175,9 @@ async def _look_in_turn(
 ) -> None:
     """Answer with what a look at each job gives, one after the other; never raises."""
     for claim in claims:
-        seen = claim.stored.seen
-        talk = conversation.poll(backend, claim.job, claim.params, clock.now(), seen=seen)
-        answers.put((claim, await _change(backend, claim, talk, limiter)))
+        seen, now = claim.stored.seen, clock.now()
+        talk = conversation.poll(backend, claim.job, claim.params, now, seen=seen)
+        answers.put((claim, await _change(backend, claim, talk, limiter, now)))
 
 
 async def _look_at_many(
@@ -212,13 +212,13 @@ async def _look_at_many(
         talk = conversation.poll(
             backend, claim.job, claim.params, now, answered=part, seen=claim.stored.seen
         )
-        answers.put((claim, await _change(backend, claim, talk, limiter)))
+        answers.put((claim, await _change(backend, claim, talk, limiter, now)))
 
 
 async def _change(
-    backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter
+    backend: Backend, claim: Claim, talk: Conversation[Change], limiter: Limiter, now: datetime
 ) -> Change:
-    now, policy = clock.now(), backend.policy
+    policy = backend.policy
     if now >= transitions.deadline_of(policy, claim.job):
         return _timed_out(backend, claim)
     if not claim.may_begin(policy.timeout, now):
