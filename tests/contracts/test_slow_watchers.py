@@ -150,7 +150,7 @@ async def test_one_that_never_reads_delays_nobody_and_is_cut_off_with_1013(
         await eventually(lambda: set(readers.frames.values()) == {FRAMES}, "all of it, to all")
         assert deaf.outbox.is_closed  # while the others went on
         assert deaf not in home._watchers
-        assert home.count(str(job.id)) == number
+        assert len(home.watchers_of(str(job.id))) == number
         assert most <= LARGEST + WAITING * 2_100
         said = await in_thread(slow.read_until, TRY_LATER)
     assert said.endswith(TRY_LATER)
@@ -228,11 +228,10 @@ async def test_a_client_that_is_gone_leaves_nothing_behind(
     running, port = server
     job = await database_sync_to_async(running_job)()
     callers = [Caller(port) for _ in range(5)]
-    for caller in callers:
-        await in_thread(caller.watch if kind == "socket" else caller.stream, str(job.id))
-    assert hub().count(str(job.id)) == 5
-    for caller in callers:
-        caller.close()
+    with closing(*callers):
+        for caller in callers:
+            await in_thread(caller.watch if kind == "socket" else caller.stream, str(job.id))
+        assert len(hub().watchers_of(str(job.id))) == 5
     await eventually(lambda: not hub()._watchers, "that nobody watches")
     await eventually(lambda: not running.server_state.tasks, "that no task is left")
     assert not hub()._topics

@@ -41,7 +41,8 @@ async def serving() -> AsyncIterator[tuple[uvicorn.Server, int]]:
             yield server, listening.getsockname()[1]
         finally:
             server.should_exit = True
-            await task
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await task
 
 
 class Caller:
