@@ -40,10 +40,12 @@ def answers_nobody(backend: str) -> bool:
 def find_job(who: Who, job: str) -> Job:
     """Return a job that the visitor may see. Raises RequestError(unknown_job)."""
     id_ = as_job_id(job)
-    found = access.visible_to(who).select_related("owner").filter(id=id_).first() if id_ else None
-    if found is None:
+    if id_ is None:
         raise unknown_job(job)
-    return found
+    # Not `first`, which would order by the key: an eighth of the whole time.
+    for found in access.visible_to(who).select_related("owner").filter(id=id_):
+        return found
+    raise unknown_job(job)
 
 
 def page_of_jobs(

@@ -23,7 +23,7 @@ from progrock.jobs.snapshot import snapshot
 from progrock.live import commands
 from progrock.live.connection import Connection
 from progrock.live.feed import Feed
-from progrock.live.following import PAGE, Following, opening
+from progrock.live.following import PAGE, Following
 from progrock.live.hub import hub
 from progrock.live.publishing import Published
 from progrock.live.rate import BURST, PER_SECOND, Rate
@@ -157,23 +157,12 @@ class ProgressConsumer(Connection):
     async def _watch(self, who: Who, asked: messages.Watch) -> None:
         name = asked.job or ""
         self._check_watches(name)
-        job = await database_sync_to_async(queries.find_job)(who, name)
-        id_ = str(job.id)
-        self.following.begin(job)
-        try:
-            # Read after the hub knows us: an event is in this reading, or it is delivered.
-            present, page = await database_sync_to_async(opening)(
-                who, id_, asked.after, await hub().presence.count(id_)
-            )
-        except BaseException:
-            self.following.end(id_)
-            raise
-        seq = present["seq"]
-        hub().caught_up(id_, seq)
+        present, page, until = await self.following.open(who, name, asked.after)
+        id_, seq = present["job"], present["seq"]
         is_recovered = page is not None
         self.reply(frames.watching(asked.id, id_, seq, None if is_recovered else present))
         after = asked.after if is_recovered and asked.after is not None else seq
-        await self.following.read_on(id_, after, seq, page or ())
+        await self.following.read_on(id_, after, until, page or ())
 
     async def _watch_feed(self, who: Who, asked: messages.Watch) -> None:
         self.feed = Feed(who, asked.filter)

@@ -7,6 +7,7 @@ So nothing is lost, nothing comes twice, and nothing piles up.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from channels.db import database_sync_to_async
 
@@ -35,6 +36,19 @@ class _Position:
         self.seq = 0  # the last event that was put into the outbox
         self.ahead = 0  # the last one that the hub handed on while the log is read
         self.is_reading = True
+
+
+class Opening(NamedTuple):
+    """Where a job stands when it begins to be followed.
+
+    `page` are the first events after the one that was asked for. None in their place: begin from
+    the snapshot, for nobody asked for events, or the log no longer has all of them, or what was
+    asked for is beyond it. The log holds events up to `until` at least.
+    """
+
+    present: Frame
+    page: list[StoredEvent] | None
+    until: int
 
 
 class Following:
@@ -67,6 +81,28 @@ class Following:
         id_ = str(job.id)
         self._positions[id_] = _Position()
         hub().watch(self._watcher, id_, job.seq, queries.facts_of(job), job.shard)
+
+    async def open(self, who: Who, name: str, after: int | None) -> Opening:
+        """Follow a job, and return where it stands. Raises RequestError(unknown_job)."""
+        followed = hub().topic(name.lower())
+        job, page = await database_sync_to_async(_read)(who, name, after)
+        id_ = str(job.id)
+        self.begin(job)
+        try:
+            topic = hub().topic(id_)
+            until = job.seq
+            if topic is None or topic is not followed:
+                # Nobody here was told of what was written between the reading and now.
+                seqs = await database_sync_to_async(queries.seqs_of)([id_])
+                until = max(until, seqs.get(id_, 0))
+            hub().caught_up(id_, until)
+            if topic is not None:
+                until = max(until, topic.seq)  # what the others were told, we have to read
+            present = snapshot(job, who, await hub().presence.count(id_))
+        except BaseException:
+            self.end(id_)
+            raise
+        return Opening(present, page, until)
 
     def end(self, job: str) -> None:
         """Follow a job no longer."""
@@ -138,19 +174,11 @@ class Following:
         return True
 
 
-def opening(
-    who: Who, job: str, after: int | None, watchers: int
-) -> tuple[Frame, list[StoredEvent] | None]:
-    """Return a job's snapshot, and the first events after `after` that the log holds.
-
-    None in their place: begin from the snapshot, for nobody asked for events, or the log no longer
-    has all of them, or `after` is beyond it. Raises RequestError(unknown_job).
-    """
-    found = queries.find_job(who, job)
-    present = snapshot(found, who, watchers)
+def _read(who: Who, name: str, after: int | None) -> tuple[Job, list[StoredEvent] | None]:
+    found = queries.find_job(who, name)
     if after is None or after > found.seq:
-        return present, None
+        return found, None
     if after == found.seq:
-        return present, []
+        return found, []
     kept = queries.events_after(found.id, after, PAGE)
-    return present, kept if kept and kept[0].seq == after + 1 else None
+    return found, kept if kept and kept[0].seq == after + 1 else None

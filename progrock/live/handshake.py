@@ -60,6 +60,9 @@ async def _admit(scope: Scope) -> tuple[RequestError, int | None] | None:
     is_own = origin is not None and identity.is_own_origin(origin, host, scheme)
     if origin is not None and not is_own:
         return _FOREIGN_PAGE, None
+    if "authorization" not in headers and not (is_own and "cookie" in headers):
+        scope["who"] = _nobody()  # without a way through the threads of the database
+        return None
     try:
         scope["who"] = await database_sync_to_async(_identify)(headers, is_own)
     except RequestError as exc:
@@ -92,6 +95,10 @@ def _identify(headers: dict[str, str], is_own_origin: bool) -> Who | None:
         who = by_session(headers.get("cookie", ""))
         if not who.is_anonymous:
             return who
+    return _nobody()
+
+
+def _nobody() -> Who | None:
     return ANONYMOUS if conf.anonymous_allowed() else None
 
 

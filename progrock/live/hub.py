@@ -127,6 +127,10 @@ class Hub:
             self.attendance.come(job, facts)
             self.presence.come(job, watcher)
 
+    def topic(self, job: str) -> Topic | None:
+        """Return what is known here of a job that is followed; of another one, None."""
+        return self._topics.get(job)
+
     def caught_up(self, job: str, seq: int) -> None:
         """Say that the log holds `seq`: if the others have not been told so far, tell them."""
         topic = self._topics.get(job)

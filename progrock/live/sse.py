@@ -19,14 +19,13 @@ from progrock.jobs import access, queries
 from progrock.jobs.queries import StoredEvent
 from progrock.live.commands import page_of_snapshots
 from progrock.live.feed import Feed
-from progrock.live.following import Following, opening
+from progrock.live.following import Following, Opening
 from progrock.live.heart import Heart
 from progrock.live.hub import hub
 from progrock.live.outbox import Outbox
 from progrock.live.publishing import Published
 from progrock.live.wire import CUT_OFF_SECONDS, Message, Send, StreamWire
 from progrock.protocol.codec import decode_json, encode
-from progrock.protocol.frames import Frame
 from progrock.protocol.messages import Filter
 
 logger = structlog.get_logger(__name__)
@@ -173,35 +172,31 @@ class JobStream(Stream):
         self._after = after
         self._is_back = is_back
         self._following = Following(self, self.outbox, self._as_kept)
-        self._present: Frame = {}
-        self._page: list[StoredEvent] | None = None
+        self._opening: Opening | None = None
         self._is_complete = False
 
     @property
     def is_over(self) -> bool:
         """Whether the client had all of an ended job when it came back."""
-        return self._is_back and self._is_complete and self._page == []
+        has_all = self._opening is not None and self._opening.page == []
+        return self._is_back and self._is_complete and has_all
 
     async def read(self) -> None:
         """Follow the job, and read where it stands."""
-        job = await database_sync_to_async(queries.find_job)(self._asked_by, self._name)
-        id_ = str(job.id)
-        self._following.begin(job)
-        self._present, self._page = await database_sync_to_async(opening)(
-            self._asked_by, id_, self._after, await hub().presence.count(id_)
-        )
-        hub().caught_up(id_, self._present["seq"])
-        self._is_complete = self._present["complete"]
+        self._opening = await self._following.open(self._asked_by, self._name, self._after)
+        self._is_complete = self._opening.present["complete"]
 
     async def begin(self) -> None:
         """Tell the events after `after`, or the snapshot; then the events as they come."""
-        present, page, seq = self._present, self._page, self._present["seq"]
-        self._present, self._page = {}, None
+        if self._opening is None:
+            return
+        (present, page, until), self._opening = self._opening, None
         after = self._after
         if page is None or after is None:
-            after = seq
-            self.outbox.put(block(seq, "snapshot", encode({"type": "snapshot", **present})))
-        await self._following.read_on(present["job"], after, seq, page or ())
+            after = present["seq"]
+            told = {"type": "snapshot", **present}
+            self.outbox.put(block(after, "snapshot", encode(told)))
+        await self._following.read_on(present["job"], after, until, page or ())
         if self._is_complete:
             self.end_soon()
 

@@ -91,5 +91,6 @@ def test_an_unknown_bench_is_refused_with_the_known_ones(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command_line.main()
     assert (
-        "polling, scale, fanout, latency, client, reading, eta, ledger" in capsys.readouterr().err
+        "polling, scale, fanout, resume, latency, client, reading, eta, ledger"
+        in capsys.readouterr().err
     )
