@@ -9,7 +9,7 @@ from redis import RedisError
 
 from progrock import clock
 from progrock.api.jobs import json_response
-from progrock.models import Job
+from progrock.models import Job, Lane
 from progrock.polling import pulse
 
 MAX_PULSE_AGE_SECONDS = 20.0
@@ -64,10 +64,14 @@ def _worker() -> dict[str, Any]:
 
 
 def _lag() -> dict[str, Any]:
-    """How late the latest poll is: 0 when nothing is due."""
+    """How late the latest tick is: 0 when none is due.
+
+    Of a backend that is slow, or asked to be left alone, jobs may wait for long; that says nothing
+    of the workers.
+    """
     try:
         clock.check()
-        first = Job.objects.aggregate(first=Min("due_at"))["first"]
+        first = Lane.objects.aggregate(first=Min("armed_for"))["first"]
     except DatabaseError:
         return {"ok": False, "reason": "Unknown while the database does not answer."}
     lag = max(0.0, (clock.now() - first).total_seconds()) if first else 0.0
