@@ -105,7 +105,8 @@ CHANNEL_LAYER_URL = env.text("CHANNEL_LAYER_URL", REDIS_URL)
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [CHANNEL_LAYER_URL], "prefix": "progrock"},
+        # RESP3's reader in redis-py makes a text of each message for a log that nobody keeps.
+        "CONFIG": {"hosts": [{"address": CHANNEL_LAYER_URL, "protocol": 2}], "prefix": "progrock"},
     }
     if CHANNEL_LAYER_URL != "memory://"
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}

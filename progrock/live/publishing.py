@@ -96,7 +96,5 @@ def _packed(event: Published) -> list[Any]:
 def unpack(packed: list[Any]) -> Published:
     """Return an event as it was before `publish`."""
     job, seq, type_, frame, owner, backend, labels, state, shard = packed
-    return Published(
-        job=job, seq=seq, type=type_, frame=frame, shard=shard,
-        facts=Facts(owner, backend, tuple(labels), state),
-    )  # fmt: skip
+    facts = Facts(owner, backend, tuple(labels), state)
+    return Published(job, seq, type_, frame, facts, shard)
