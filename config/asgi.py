@@ -14,6 +14,7 @@ django_application = get_asgi_application()  # sets Django up before the consume
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from progrock import collector  # noqa: E402
 from progrock.api.event_streams import EventStreams  # noqa: E402
 from progrock.backends import registry  # noqa: E402
 from progrock.live.consumer import ProgressConsumer  # noqa: E402
@@ -33,3 +34,4 @@ application = ProtocolTypeRouter(
         "websocket": Handshake(cast("Application", URLRouter(routes))),
     }
 )
+collector.settle()  # all is loaded
