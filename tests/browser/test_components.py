@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, WebSocket, expect
 
+from tests.browser.accessibility import assert_accessible
 from tests.browser.complaints import Complaints
 from tests.browser.dashboard import DEADLINE_MS
 from tests.browser.played_server import PlayedServer, event, snapshot
@@ -121,10 +121,6 @@ def sockets_of(page: Page) -> list[WebSocket]:
 
     page.on("websocket", keep)
     return made
-
-
-def assert_accessible(page: Page) -> None:
-    assert [(told["id"], told["help"]) for told in Axe().run(page).response["violations"]] == []
 
 
 # --- <progrock-job> ---
