@@ -24,6 +24,14 @@ def flag(name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}: set it to on or off.")
 
 
+def choice(name: str, default: str, known: tuple[str, ...]) -> str:
+    """Return one of some words. Raises ImproperlyConfigured for any other."""
+    value = text(name, default).lower()
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} is {value!r}: set it to one of {', '.join(known)}.")
+    return value
+
+
 def integer(name: str, default: int, *, low: int, high: int) -> int:
     """Return a whole number within low..high. Raises ImproperlyConfigured otherwise."""
     value = text(name)

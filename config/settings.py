@@ -152,6 +152,9 @@ PROGROCK_BACKENDS = env.path("PROGROCK_BACKENDS", BASE_DIR / "examples" / "backe
 PROGROCK_ANONYMOUS = env.flag("PROGROCK_ANONYMOUS", default=EMBEDDED)
 PROGROCK_SHARDS = env.integer("PROGROCK_SHARDS", 1, low=1, high=256)
 PROGROCK_EVENTS_KEPT = env.integer("PROGROCK_EVENTS_KEPT", 1000, low=10, high=1_000_000)
+PROGROCK_METRICS = env.choice(
+    "PROGROCK_METRICS", "everybody" if EMBEDDED else "staff", ("staff", "everybody", "nobody")
+)
 PROGROCK_HEARTBEAT = env.integer("PROGROCK_HEARTBEAT", 15, low=1, high=300)
 
 # --- pages ------------------------------------------------------------------------------------

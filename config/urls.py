@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from progrock.api import health
+from progrock.api import health, metrics
 from progrock.api.urls import api
 
 urlpatterns = [
@@ -17,4 +17,5 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
 ]

@@ -1,8 +1,22 @@
 """ProgRock's own settings, typed; they come from the environment by config/settings.py."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from django.conf import settings
+
+
+class MetricsReaders(StrEnum):
+    """Who may read `/metrics`."""
+
+    STAFF = "staff"
+    EVERYBODY = "everybody"
+    NOBODY = "nobody"
+
+
+def metrics_readers() -> MetricsReaders:
+    """Who may read `/metrics`."""
+    return MetricsReaders(settings.PROGROCK_METRICS)
 
 
 def backends_file() -> Path:

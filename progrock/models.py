@@ -90,6 +90,11 @@ class Job(models.Model):
                 name="job_runs",
                 condition=Q(finished__isnull=False),
             ),
+            models.Index(  # how long jobs took of late
+                fields=["backend", "-finished"],
+                name="job_ended",
+                condition=Q(finished__isnull=False),
+            ),
             models.Index(
                 fields=["backend", "operation"],
                 name="job_operation",

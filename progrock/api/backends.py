@@ -9,7 +9,8 @@ from ninja import Router
 from redis import RedisError
 
 from progrock import clock
-from progrock.api.jobs import json_response
+from progrock.api import backend_figures
+from progrock.api.jobs import json_response, who_of
 from progrock.backends import registry
 from progrock.backends.backend import Backend
 from progrock.errors import RequestError
@@ -18,26 +19,29 @@ from progrock.jobs.states import Condition
 from progrock.polling.shared import Standing, standings
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.frames import timestamp
+from progrock.telemetry.figures import of_backends as figures_of
 
 router = Router(tags=["backends"])
 
 
 @router.get("", summary="List the backends")
-def list_backends(request: HttpRequest) -> HttpResponse:
-    """{backends: [{name, title, description, default, condition, …, params}]}."""
+def list_backends(request: HttpRequest, figures: bool = False) -> HttpResponse:
+    """{backends: [{name, title, description, default, condition, …, params, figures?}]}."""
     known = registry.backends()
-    return json_response({"backends": _described(list(known.by_name.values()), known.default)})
+    described = _described(list(known.by_name.values()), known.default)
+    return json_response({"backends": _with_figures(request, described) if figures else described})
 
 
 @router.get("/{name}", summary="One backend")
-def get_backend(request: HttpRequest, name: str) -> HttpResponse:
+def get_backend(request: HttpRequest, name: str, figures: bool = False) -> HttpResponse:
     """The same object as in the list."""
     known = registry.backends()
     backend = known.by_name.get(name)
     if backend is None:
         raise RequestError(ErrorCode.UNKNOWN_BACKEND, f"There is no backend {name[:100]!r}.")
-    (described,) = _described([backend], known.default)
-    return json_response(described)
+    described = _described([backend], known.default)
+    (told,) = _with_figures(request, described) if figures else described
+    return json_response(told)
 
 
 def _described(backends: Sequence[Backend], default: str | None) -> list[dict[str, Any]]:
@@ -55,6 +59,16 @@ def _described(backends: Sequence[Backend], default: str | None) -> list[dict[st
             "params": backend.params_schema,
         }
         for backend in backends
+    ]
+
+
+def _with_figures(request: HttpRequest, described: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    who = who_of(request)
+    queries.require_lists(who)
+    found = figures_of(sorted(registry.backends().by_name))
+    return [
+        {**backend, "figures": backend_figures.as_json(found[backend["name"]], who)}
+        for backend in described
     ]
 
 

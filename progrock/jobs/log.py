@@ -41,6 +41,7 @@ from progrock.live.publishing import Facts, Published
 from progrock.models import Event, Job
 from progrock.polling import schedule
 from progrock.protocol.codec import encode
+from progrock.telemetry import counting
 
 logger = structlog.get_logger(__name__)
 _INSERT_EVENT = (
@@ -113,6 +114,7 @@ def record(
     for outcome in recorded:
         if outcome.accepted and outcome.job.state.is_terminal:
             _log_the_end(outcome.job)
+            counting.note_end(outcome.job)
     return recorded
 
 

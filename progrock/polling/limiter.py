@@ -26,6 +26,7 @@ from progrock.polling.load import Load
 from progrock.polling.quota import Quota
 from progrock.polling.schedule import MAX_RETRY_AFTER
 from progrock.polling.shared import Shared
+from progrock.telemetry.counting import tally_of
 
 logger = structlog.get_logger(__name__)
 RENEW_SECONDS = 0.5  # from one round trip to the next, while there are requests
@@ -53,8 +54,9 @@ class Limiter:
     """`async with limiter:` around each request to a backend. Belongs to one event loop."""
 
     def __init__(self, backend: Backend) -> None:
-        self.backend = backend
         self.loop = asyncio.get_running_loop()
+        self.tally = tally_of(backend.name)
+        self.describe(backend)
         self._clock = self.loop.time
         self._shared = Shared(backend.name)
         self._breaker = Breaker(backend.name, self._shared)
@@ -71,6 +73,11 @@ class Limiter:
         self._press_at = 0.0  # when more slots may be asked for again
         self._probe: asyncio.Future[None] | None = None
         self._is_closed = False
+
+    def describe(self, backend: Backend) -> None:
+        """Go by another description of the backend; what is under way counts on."""
+        self.backend = backend
+        self.tally.mask = backend.mask
 
     async def __aenter__(self) -> None:
         if not self.goes_at_once():

@@ -11,6 +11,7 @@ from progrock.backends.backend import Backend
 from progrock.backends.errors import BackendError
 from progrock.backends.http import HttpReply
 from progrock.polling.limiter import Limiter, NotNow
+from progrock.telemetry import counting
 
 __all__ = ["Limiter", "NotNow", "Turn", "close", "latency_of", "limiter_of", "turn"]
 WAIT_SECONDS = 60.0  # for a turn of a single call
@@ -23,8 +24,8 @@ def limiter_of(backend: Backend) -> Limiter:
     limiter = _limiters.get(backend.name)
     if limiter is None or limiter.loop is not asyncio.get_running_loop():
         limiter = _limiters[backend.name] = Limiter(backend)
-    elif limiter.backend is not backend:  # described anew: what is under way counts on
-        limiter.backend = backend
+    elif limiter.backend is not backend:
+        limiter.describe(backend)
     return limiter
 
 
@@ -49,6 +50,11 @@ class Turn:
     def note_error(self, error: BackendError) -> None:
         """Tell that there was no reply."""
         self._limiter.loop.call_soon_threadsafe(self._limiter.note_error, error, self._job)
+
+    def note_end(self, outcome: object, reply: HttpReply | None) -> None:
+        """Tell what the whole call came to, and the last reply to it."""
+        note = self._limiter.tally.note_call
+        self._limiter.loop.call_soon_threadsafe(note, outcome, reply, self._job)
 
 
 @contextmanager
@@ -83,3 +89,4 @@ async def _close() -> None:
     mine = [limiter for limiter in _limiters.values() if limiter.loop is loop]
     _limiters.clear()
     await asyncio.gather(*(limiter.close() for limiter in mine))
+    await counting.close()

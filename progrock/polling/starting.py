@@ -19,6 +19,7 @@ from progrock.backends import conversation, registry
 from progrock.backends.backend import Backend
 from progrock.backends.conversation import Conversation
 from progrock.backends.errors import BackendError
+from progrock.backends.http import HttpReply
 from progrock.backends.single_call import send_once
 from progrock.jobs import dispatch, log
 from progrock.jobs.changes import Change, JobError, Started, StartFailed
@@ -158,16 +159,22 @@ def _not_started(claim: Claim, code: JobErrorCode, message: str) -> StartFailed:
 
 def drive(talk: Conversation[T], its_turn: Turn) -> T:
     """Carry a conversation over requests, in its turn. Raises what the conversation raises."""
+    reply: HttpReply | None = None
     try:
         request = next(talk)
         while True:
             try:
                 reply = send_once(request, its_turn.backend.policy.timeout)
             except BackendError as exc:
+                reply = None
                 its_turn.note_error(exc)
                 request = talk.throw(exc)
             else:
                 its_turn.note_reply(reply)
                 request = talk.send(reply)
     except StopIteration as done:
+        its_turn.note_end(done.value, reply)
         return done.value  # type: ignore[no-any-return]
+    except BackendError as exc:
+        its_turn.note_end(exc, reply)
+        raise

@@ -266,23 +266,34 @@ def _warn_once(backend: Backend, word: str) -> None:
 
 async def _drive(backend: Backend, talk: Conversation[T], limiter: Limiter, job: UUID) -> T:
     """Carry a conversation over the poller, each request within the limits. Raises NotNow."""
+    tally, asked_at = limiter.tally, 0.0
+    reply: HttpReply | None = None
     try:
         request = next(talk)
         while True:
             if not limiter.goes_at_once():
                 await limiter.wait()
+            asked_at = time.perf_counter()
             try:
-                reply: HttpReply = await _poller.send(request, backend.policy.timeout)
+                reply = await _poller.send(request, backend.policy.timeout)
             except BackendError as exc:
+                reply = None
                 limiter.note_error(exc, job)
                 request = talk.throw(exc)
             else:
+                tally.note_answer(time.perf_counter() - asked_at)
                 limiter.note_reply(reply, job)
                 request = talk.send(reply)
             finally:
                 limiter.leave()
     except StopIteration as done:
+        if asked_at:
+            tally.note_poll(done.value, reply, job)
         return done.value  # type: ignore[no-any-return]
+    except BackendError as exc:
+        if asked_at:
+            tally.note_poll(exc, reply, None)
+        raise
 
 
 def _timed_out(backend: Backend, claim: Claim) -> Ended:
