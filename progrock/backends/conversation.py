@@ -219,15 +219,13 @@ class _Talk:
         backend, job = self.backend, self.job
         if seen is not None and seen.by is not backend:  # it was described anew
             seen = None
-        request = None if seen is None else seen.request
-        is_alone = answered is None
+        request, is_alone = None, answered is None
         try:
             if answered is None:
-                if request is None:
-                    context = building.context_of(job, self.params)
-                    request = building.status_request(backend, context, job.status_url)
+                request = self._status_request(seen)
                 answered = yield from self.line.ask(_unless_same(request, seen))
-            also = yield from self._also(answered)
+            # A generator for a part that a backend has not would be a cost of each poll.
+            also = None if backend.also is None else (yield from self._also(answered))
             if seen is not None and _is_same(answered, seen):
                 return (yield from self._the_same(seen, answered))
             digest = reading.digest(backend, answered, also)
@@ -236,20 +234,23 @@ class _Talk:
             change = self._read(answered, also)
             if not isinstance(change, Observation):
                 return change
-            change = yield from self._with_outcome(change, answered, also)
-            change = yield from self._with_log(change, seen)
+            if _is_end(change):
+                change = yield from self._with_outcome(change, answered, also)
+            more: dict[str, Any] = {}
+            is_moved = change.status_url is not None and change.status_url != job.status_url
+            latest = None if seen is None or is_moved else seen.log  # of the same log
+            if self._is_log_due(change, latest):
+                pages = yield from self._log_pages(is_last=_is_end(change))
+                latest = LogLook(self.at, pages.is_there)
+                more = {"log": (*change.log, *pages.lines), "log_offset": pages.offset}
         except BackendError as exc:
             return failed_look(job, exc)
         if backend.cookies == "job":
-            return change.evolve({"cookies": self.line.job_cookies})
-        if digest is not None and backend.says_all_at_once:
-            is_moved = change.status_url not in {None, job.status_url}
-            etag = answered.headers.get("etag") if is_alone and backend.also is None else None
-            request = None if is_moved else request
-            told = change.seen or Seen(backend)
-            seen = told._replace(request=request, digest=digest, etag=etag)
-            change = change.evolve({"seen": seen})
-        return change
+            more["cookies"] = self.line.job_cookies
+        more["seen"] = self._seen(
+            change, latest, digest, answered if is_alone else None, None if is_moved else request
+        )
+        return change.evolve(more)
 
     # --- the parts of a start ---
 
@@ -325,7 +326,7 @@ class _Talk:
         self, seen: Observation, reply: HttpReply, also: HttpReply | None
     ) -> Conversation[Observation]:
         """At the end ask for the outcome, and read the end again with it in the document."""
-        if self.backend.outcome is None or seen.state is None or not seen.state.is_terminal:
+        if self.backend.outcome is None or not _is_end(seen):
             return seen
         try:
             outcome = yield from self.line.ask(self._built(self.backend.outcome))
@@ -336,29 +337,47 @@ class _Talk:
                 return seen  # the end stands without it
             raise
         again = self._read(reply, also, outcome)
-        is_end = (
-            isinstance(again, Observation) and again.state is not None and again.state.is_terminal
-        )
-        return again if is_end and isinstance(again, Observation) else seen
+        return again if isinstance(again, Observation) and _is_end(again) else seen
 
-    def _with_log(self, seen: Observation, before: Seen | None) -> Conversation[Observation]:
-        """Fetch new log lines where it is time to: a page at a poll, at the end all that is left.
+    def _seen(
+        self,
+        change: Observation,
+        latest: LogLook | None,
+        digest: int | None,
+        answered: HttpReply | None,
+        request: HttpRequest | None,
+    ) -> Seen | None:
+        """Return what to remember of a reply; `answered` is that to a request for this job alone.
 
-        Returns the observation with its lines, and in `seen` what is to be remembered of the log.
+        `latest` is the last look at the log, `request` the next poll's.
         """
-        is_moved = seen.status_url not in {None, self.job.status_url}
-        latest = None if before is None or is_moved else before.log
-        is_last, size = seen.state is not None and seen.state.is_terminal, seen.log_size
-        more: dict[str, Any] = {}
-        if not seen.gone and log_pages.is_due(
-            self.backend, self.job, latest, self.at, size=size, is_news=True, is_last=is_last
-        ):
-            pages = yield from self._log_pages(is_last=is_last)
-            latest = LogLook(self.at, pages.is_there)
-            more = {"log": (*seen.log, *pages.lines), "log_offset": pages.offset}
-        if self.backend.log is not None:
-            more["seen"] = Seen(self.backend, log=latest, log_size=size)
-        return seen.evolve(more) if more else seen
+        backend = self.backend
+        if digest is not None and backend.cookies != "job" and backend.says_all_at_once:
+            etag = None
+            if answered is not None and backend.also is None:
+                etag = answered.headers.get("etag")
+            return Seen(backend, request, digest, etag, latest, change.log_size)
+        if backend.log is not None:
+            return Seen(backend, log=latest, log_size=change.log_size)
+        return None
+
+    def _status_request(self, seen: Seen | None) -> HttpRequest:
+        if seen is not None and seen.request is not None:
+            return seen.request
+        context = building.context_of(self.job, self.params)
+        return building.status_request(self.backend, context, self.job.status_url)
+
+    def _is_log_due(self, change: Observation, latest: LogLook | None) -> bool:
+        """Whether to fetch log lines now: a page at a poll, at the end all that is left."""
+        return not change.gone and log_pages.is_due(
+            self.backend,
+            self.job,
+            latest,
+            self.at,
+            size=change.log_size,
+            is_news=True,
+            is_last=_is_end(change),
+        )
 
     def _the_same(self, seen: Seen, answered: HttpReply) -> Conversation[Change]:
         """Return what an unchanged status means: nothing, unless the log goes on all the same."""
@@ -390,6 +409,10 @@ def _unless_same(request: HttpRequest, seen: Seen | None) -> HttpRequest:
     if seen is None or seen.etag is None or request.method != "GET":
         return request
     return replace(request, headers={**request.headers, "If-None-Match": seen.etag})
+
+
+def _is_end(change: Observation) -> bool:
+    return change.state is not None and change.state.is_terminal
 
 
 def _is_same(reply: HttpReply, seen: Seen) -> bool:

@@ -265,11 +265,9 @@ def _observation(
     for name, value in found.items():
         if value is not None and name in _READERS:
             told[name] = _READERS[name](value)
-    state, unknown = _state(backend, found.get("state"))
-    if state is not None:
-        told["state"] = state
-    if unknown is not None:
-        told["unknown_word"] = unknown
+    word = found.get("state")
+    if word is not None:
+        told["state"], told["unknown_word"] = _state(backend, word)
     if "steps" in told:
         told["steps"] = _named(backend, told["steps"])
     status_url = found.get("status_url")
@@ -299,13 +297,11 @@ def _ends(observation: Observation) -> bool:
     return observation.state is not None and observation.state.is_terminal
 
 
-def _state(backend: Backend, word: Any) -> tuple[State | None, str | None]:
+def _state(backend: Backend, word: Any) -> tuple[State, str | None]:
     """Return our state for a backend's word, and the word where it is an unknown one.
 
     A job whose backend says something unknown is at work on something: it is running.
     """
-    if word is None:
-        return None, None
     text = word if type(word) is str and word in backend.states else as_scalar(word)
     if text in backend.states:
         return backend.states[text], None

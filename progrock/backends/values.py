@@ -16,8 +16,6 @@ MAX_WEIGHT = 1e9
 
 
 def as_number(value: Any) -> float | None:
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -41,6 +39,8 @@ def as_text(value: Any, length: int = TEXT_LENGTH) -> str | None:
     if value is None:
         return None
     value = cleaned(value)
+    if type(value) is str:
+        return value[: min(length, TEXT_LENGTH)] or None
     if isinstance(value, Mapping):
         value = value.get("message") or value.get("code") or value
     if value is None or value == "":
