@@ -10,6 +10,7 @@ from redis import RedisError
 
 from progrock import clock
 from progrock.api import backend_figures
+from progrock.api.describing import also
 from progrock.api.jobs import json_response, who_of
 from progrock.backends import registry
 from progrock.backends.backend import Backend
@@ -17,6 +18,7 @@ from progrock.errors import RequestError
 from progrock.jobs import queries
 from progrock.jobs.states import Condition
 from progrock.polling.shared import Standing, standings
+from progrock.protocol.answers import BackendList, BackendOffer
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.frames import timestamp
 from progrock.telemetry.figures import of_backends as figures_of
@@ -24,7 +26,12 @@ from progrock.telemetry.figures import of_backends as figures_of
 router = Router(tags=["backends"])
 
 
-@router.get("", summary="List the backends")
+@router.get(
+    "",
+    summary="List the backends",
+    response={200: BackendList},
+    openapi_extra=also(refuses={403: [ErrorCode.NOT_PERMITTED]}),
+)
 def list_backends(request: HttpRequest, figures: bool = False) -> HttpResponse:
     """{backends: [{name, title, description, default, condition, …, params, figures?}]}."""
     known = registry.backends()
@@ -32,7 +39,12 @@ def list_backends(request: HttpRequest, figures: bool = False) -> HttpResponse:
     return json_response({"backends": _with_figures(request, described) if figures else described})
 
 
-@router.get("/{name}", summary="One backend")
+@router.get(
+    "/{name}",
+    summary="One backend",
+    response={200: BackendOffer},
+    openapi_extra=also(refuses={403: [ErrorCode.NOT_PERMITTED], 404: [ErrorCode.UNKNOWN_BACKEND]}),
+)
 def get_backend(request: HttpRequest, name: str, figures: bool = False) -> HttpResponse:
     """The same object as in the list."""
     known = registry.backends()

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from progrock.api.jobs import json_response, who_of
 from progrock.jobs import commenting
+from progrock.protocol.answers import CommentPage
+from progrock.protocol.jobs import JobComment
 from progrock.protocol.messages import CommentRequest, Text
 
 router = Router(tags=["comments"])
@@ -21,7 +23,11 @@ class Paging(Schema):
     after: Text | None = None
 
 
-@router.get("/{job}/comments", summary="What was said to a job")
+@router.get(
+    "/{job}/comments",
+    summary="What was said to a job",
+    response={200: CommentPage},
+)
 def list_comments(request: HttpRequest, job: str, paging: Query[Paging]) -> HttpResponse:
     """{comments: [{id, author, text, at}], next}: the first said first; `next` is a cursor."""
     cursor = paging.cursor if paging.cursor is not None else paging.after
@@ -30,7 +36,11 @@ def list_comments(request: HttpRequest, job: str, paging: Query[Paging]) -> Http
     return json_response({"comments": told, "next": next_})
 
 
-@router.post("/{job}/comments", summary="Say something to a job")
+@router.post(
+    "/{job}/comments",
+    summary="Say something to a job",
+    response={201: JobComment},
+)
 def add_comment(request: HttpRequest, job: str, body: CommentRequest) -> HttpResponse:
     """201 with the comment, {id, author, text, at}; all who watch get the event."""
     said = commenting.comment_on(who_of(request), job, body.text)

@@ -10,13 +10,21 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from progrock.api.accepting import wants_stream
+from progrock.api.describing import also, parameter, stream
 from progrock.api.jobs import who_of
 from progrock.errors import RequestError
 from progrock.jobs import queries
 from progrock.live import attendance
+from progrock.protocol.answers import EventPage
 from progrock.protocol.codes import ErrorCode
+from progrock.protocol.events import KEPT, FeedSnapshotEvent, SnapshotEvent
 from progrock.protocol.messages import MAX_SEQ, Filter, Text
+from progrock.protocol.schemas import constant_of
 
+_LAST_EVENT_ID = parameter(
+    "header", "Last-Event-ID", "The stream goes on after it; comes before `after`."
+)
+_KEPT = {constant_of(model, "type"): model for model in KEPT}
 router = Router(tags=["events"])
 feed_router = Router(tags=["events"])
 
@@ -45,7 +53,26 @@ class FeedQuery(Schema):
         )
 
 
-@router.get("/{job}/events", summary="A job's events")
+@router.get(
+    "/{job}/events",
+    summary="A job's events",
+    response={200: EventPage, 204: None},
+    openapi_extra=also(
+        refuses={406: [ErrorCode.NOT_ACCEPTABLE]},
+        parameters=[
+            _LAST_EVENT_ID,
+            parameter("query", "token", "A share token, for those who can send no header."),
+        ],
+        responses={
+            200: stream(
+                "With `Accept: text/event-stream`: `id` is the seq, `event` the type, `data` the "
+                "frame. Begins with a `snapshot` where not all events after are kept.",
+                {"snapshot": SnapshotEvent, **_KEPT},
+            ),
+            204: {"description": "The stream is over: do not come again."},
+        },
+    ),
+)
 def list_events(request: HttpRequest, job: str, asked: Query[JobEventsQuery]) -> HttpResponse:
     """{events, next, recovered}: the frames with seq > `after`, in order.
 
@@ -72,7 +99,22 @@ def list_events(request: HttpRequest, job: str, asked: Query[JobEventsQuery]) ->
     return response
 
 
-@feed_router.get("", summary="The events of all jobs, as a stream")
+@feed_router.get(
+    "",
+    summary="The events of all jobs, as a stream",
+    response={200: None},
+    openapi_extra=also(
+        refuses={403: [ErrorCode.NOT_PERMITTED], 406: [ErrorCode.NOT_ACCEPTABLE]},
+        parameters=[_LAST_EVENT_ID],
+        responses={
+            200: stream(
+                "`id` is opaque, `event` the type, `data` the frame. Begins with a `snapshot` "
+                "where there is none to go on after.",
+                {"snapshot": FeedSnapshotEvent, **_KEPT},
+            )
+        },
+    ),
+)
 def feed(request: HttpRequest, asked: Query[FeedQuery]) -> HttpResponse:
     """An event stream; see there (406 for who takes none)."""
     raise _not_acceptable("The feed is an event stream: send Accept: text/event-stream.")

@@ -10,22 +10,43 @@ from ninja import Router
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from progrock import clock
+from progrock.api.describing import also, parameter
 from progrock.api.jobs import json_response
 from progrock.backends import registry
 from progrock.errors import RequestError
 from progrock.models import Job
 from progrock.polling import lanes
 from progrock.polling.claim import hasten
+from progrock.protocol.answers import Hooked
 from progrock.protocol.codec import decode_json
 from progrock.protocol.codes import ErrorCode
-from progrock.protocol.messages import as_job_id
+from progrock.protocol.messages import HookRequest, as_job_id
 
 router = Router(tags=["hooks"])
 MAX_BODY_BYTES = 64 * 1024
 MAX_JOBS = 100  # that one hook brings forward: an operation should name one
+_HEADERS = {
+    "webhook-id": "A name of the message of the sender's own.",
+    "webhook-timestamp": "Unix seconds, not more than five minutes off.",
+    "webhook-signature": "`v1,` and the signature by the backend's secret.",
+}
 
 
-@router.post("/{name}", auth=None, summary="Tell that something changed")
+@router.post(
+    "/{name}",
+    auth=None,
+    summary="Tell that something changed",
+    response={202: Hooked},
+    openapi_extra=also(
+        refuses={401: [ErrorCode.NOT_AUTHENTICATED], 404: [ErrorCode.UNKNOWN_BACKEND]},
+        security=[],
+        parameters=[parameter("header", name, text) for name, text in _HEADERS.items()],
+        requestBody={
+            "required": True,
+            "content": {"application/json": {"schema": HookRequest.model_json_schema()}},
+        },
+    ),
+)
 def take_hook(request: HttpRequest, name: str) -> HttpResponse:
     """202 for a signed {operation} or {job}, also where it is known to none of our jobs."""
     backend = registry.backends().by_name.get(name)
@@ -45,9 +66,6 @@ def take_hook(request: HttpRequest, name: str) -> HttpResponse:
         if hasten(job.id, now):
             lanes.arm(job.backend, job.shard, now, now)
     return json_response({"jobs": len(jobs)}, status=202)
-
-
-_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 def _is_signed(secret: str, body: bytes, headers: dict[str, str]) -> bool:

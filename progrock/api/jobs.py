@@ -9,6 +9,7 @@ from ninja import Header, Query, Router, Schema
 from pydantic import Field
 
 from progrock import identity
+from progrock.api.describing import also, content
 from progrock.api.waiting import wait_for_change
 from progrock.backends import conversation, push, registry
 from progrock.backends.errors import BackendError
@@ -23,13 +24,25 @@ from progrock.live.snapshots import snapshot_of, snapshots_of
 from progrock.models import Job
 from progrock.polling.limits import NotNow, turn
 from progrock.polling.starting import drive
+from progrock.protocol.answers import JobPage
 from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
+from progrock.protocol.jobs import Snapshot, StartedJob
 from progrock.protocol.messages import KEY_LENGTH, Filter, Report, RetryRequest, StartRequest, Text
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
+_TAGGED = ("ETag", "Cache-Control")
 TURN_SECONDS = 10.0  # that a reader waits for a turn at the backend
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="The same key from the same user gives the same job, for 24 hours.",
+    ),
+]
 
 
 def who_of(request: HttpRequest) -> Who:
@@ -37,36 +50,48 @@ def who_of(request: HttpRequest) -> Who:
     return request.auth  # type: ignore[attr-defined,no-any-return]
 
 
-@router.post("", summary="Start a job")
+@router.post(
+    "",
+    summary="Start a job",
+    response={202: StartedJob},
+    openapi_extra=also(
+        refuses={
+            409: [ErrorCode.CONFLICT],
+            422: [ErrorCode.UNKNOWN_BACKEND, ErrorCode.BAD_PARAMS],
+        },
+        headers={202: ["Location"]},
+    ),
+)
 def start_job(
-    request: HttpRequest,
-    body: StartRequest,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+    request: HttpRequest, body: StartRequest, idempotency_key: IdempotencyKey = None
 ) -> HttpResponse:
     """202 with the snapshot; the backend is asked afterwards, what it says comes as events."""
     who = who_of(request)
-    return _started(services.start_job(who, body, _checked(idempotency_key)), who)
+    return _started(services.start_job(who, body, idempotency_key), who)
 
 
-@router.post("/{job}/retry", summary="Start an ended job once more")
+@router.post(
+    "/{job}/retry",
+    summary="Start an ended job once more",
+    response={202: StartedJob},
+    openapi_extra=also(
+        refuses={
+            409: [ErrorCode.NOT_FINISHED, ErrorCode.CONFLICT],
+            422: [ErrorCode.UNKNOWN_BACKEND, ErrorCode.BAD_PARAMS],
+        },
+        headers={202: ["Location"]},
+    ),
+)
 def retry_job(
     request: HttpRequest,
     job: str,
     body: RetryRequest | None = None,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> HttpResponse:
     """202 with the snapshot of a new job, whose `retry_of` names the first one."""
     who = who_of(request)
     changed = body or RetryRequest()
-    return _started(retrying.retry_job(who, job, changed, _checked(idempotency_key)), who)
-
-
-def _checked(key: str | None) -> str | None:
-    if key is not None and not 1 <= len(key) <= KEY_LENGTH:
-        raise RequestError(
-            ErrorCode.BAD_MESSAGE, f"Idempotency-Key has 1 to {KEY_LENGTH} characters."
-        )
-    return key
+    return _started(retrying.retry_job(who, job, changed, idempotency_key), who)
 
 
 def _started(job: Job, who: Who) -> HttpResponse:
@@ -90,7 +115,12 @@ class Listing(Schema):
     cursor: Text | None = None
 
 
-@router.get("", summary="List jobs")
+@router.get(
+    "",
+    summary="List jobs",
+    response={200: JobPage},
+    openapi_extra=also(refuses={403: [ErrorCode.NOT_PERMITTED]}),
+)
 def list_jobs(request: HttpRequest, listing: Query[Listing]) -> HttpResponse:
     """{jobs, next}: newest first; `next` is the cursor of the following page, or null."""
     who = who_of(request)
@@ -104,7 +134,13 @@ def list_jobs(request: HttpRequest, listing: Query[Listing]) -> HttpResponse:
     return json_response({"jobs": snapshots_of(jobs, who), "next": next_})
 
 
-@router.get("/{job}", url_name="job", summary="One job, at once or when it changes")
+@router.get(
+    "/{job}",
+    url_name="job",
+    summary="One job, at once or when it changes",
+    response={200: Snapshot, 304: None},
+    openapi_extra=also(headers={200: _TAGGED, 304: _TAGGED}),
+)
 async def get_job(
     request: HttpRequest,
     job: str,
@@ -129,21 +165,36 @@ async def get_job(
     return response
 
 
-@router.post("/{job}/cancel", summary="Cancel a job")
+@router.post(
+    "/{job}/cancel",
+    summary="Cancel a job",
+    response={202: Snapshot},
+    openapi_extra=also(refuses={409: [ErrorCode.NOT_CANCELLABLE]}),
+)
 def cancel_job(request: HttpRequest, job: str) -> HttpResponse:
     """202 with the snapshot, now `cancelling`; `cancelled` follows when the backend says so."""
     who = who_of(request)
     return json_response(snapshot_of(services.cancel_job(who, job), who), status=202)
 
 
-@router.post("/{job}/report", summary="Report the progress of a program's own job")
+@router.post(
+    "/{job}/report",
+    summary="Report the progress of a program's own job",
+    response={200: Snapshot},
+    openapi_extra=also(refuses={409: [ErrorCode.CONFLICT], 429: [ErrorCode.RATE_LIMITED]}),
+)
 async def report_job(request: HttpRequest, job: str, body: Report) -> HttpResponse:
     """200 with the snapshot after the report; `state: cancelling` asks the program to stop."""
     who = who_of(request)
     return json_response(snapshot(await reports().take(who, job, body), who))
 
 
-@router.get("/{job}/log", summary="A job's whole log, as its backend tells it")
+@router.get(
+    "/{job}/log",
+    summary="A job's whole log, as its backend tells it",
+    response={200: None},
+    openapi_extra=also(responses={200: content("text/plain")}),
+)
 def get_log(request: HttpRequest, job: str) -> HttpResponse:
     """Text: what the backend's log request gives from the beginning, at most 1 MiB."""
     found = queries.find_job(who_of(request), job)

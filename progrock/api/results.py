@@ -10,6 +10,7 @@ from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from progrock.api.describing import also, content
 from progrock.api.jobs import json_response, who_of
 from progrock.backends import building, registry
 from progrock.backends.errors import BackendError
@@ -20,6 +21,7 @@ from progrock.jobs import queries
 from progrock.jobs.states import State
 from progrock.models import Job
 from progrock.polling.limits import NotNow, turn
+from progrock.protocol.answers import ResultBody
 from progrock.protocol.codes import ErrorCode
 
 router = Router(tags=["jobs"])
@@ -28,7 +30,15 @@ TURN_SECONDS = 10.0  # that a reader waits for a turn at the backend
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
 
-@router.get("/{job}/result", summary="A job's result")
+@router.get(
+    "/{job}/result",
+    summary="A job's result",
+    response={200: ResultBody},
+    openapi_extra=also(
+        refuses={409: [ErrorCode.NOT_FINISHED]},
+        responses={200: content(*sorted(PICTURES), format="binary")},
+    ),
+)
 async def get_result(request: HttpRequest, job: str) -> HttpResponse:
     """The picture where the result is {url, media_type: image/…}, else {result}."""
     found = await database_sync_to_async(queries.find_job)(who_of(request), job)

@@ -7,10 +7,12 @@ from django.urls import reverse
 from ninja import Router
 
 from progrock import sharing
+from progrock.api.describing import also
 from progrock.api.jobs import json_response, who_of
 from progrock.errors import RequestError
 from progrock.jobs.access import may_control
 from progrock.jobs.queries import find_job
+from progrock.protocol.answers import SharedLink
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.frames import timestamp
 from progrock.protocol.messages import ShareRequest
@@ -19,7 +21,12 @@ from progrock.sharing import Share
 router = Router(tags=["shares"])
 
 
-@router.post("/{job}/share", summary="Make a link to watch a job")
+@router.post(
+    "/{job}/share",
+    summary="Make a link to watch a job",
+    response={200: SharedLink},
+    openapi_extra=also(headers={200: ["Cache-Control"]}),
+)
 def share_job(request: HttpRequest, job: str, body: ShareRequest | None = None) -> HttpResponse:
     """{url, token, expires}. The token is Bearer for this job alone, and good for watching only.
 

@@ -6,11 +6,22 @@ from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.operation import Operation
 from ninja.parser import Parser
 from redis import RedisError
 
 from progrock import __version__
-from progrock.api import backends, comments, edits, events, hooks, problems, results, shares
+from progrock.api import (
+    backends,
+    comments,
+    descriptions,
+    edits,
+    events,
+    hooks,
+    problems,
+    results,
+    shares,
+)
 from progrock.api.guard import admit
 from progrock.errors import RequestError
 from progrock.protocol.codec import decode_json, describe
@@ -25,7 +36,15 @@ class StrictParser(Parser):
         return decode_json(request.body)
 
 
-api = NinjaAPI(
+class Api(NinjaAPI):
+    """The API under `/api/v1/`; its description is made by `api.openapi`."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Return the name of the view: a generated client's function is called so."""
+        return operation.view_func.__name__
+
+
+api = Api(
     parser=StrictParser(),
     title="ProgRock",
     version=__version__,
@@ -43,6 +62,7 @@ api.add_router("/jobs", events.router)
 api.add_router("/events", events.feed_router)
 api.add_router("/backends", backends.router)
 api.add_router("/hooks", hooks.router)
+api.add_router("", descriptions.router_of(api))
 
 
 @api.exception_handler(RequestError)

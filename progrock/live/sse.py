@@ -112,8 +112,8 @@ class Stream:
             self.forget()
 
     async def _start(self, status: int) -> None:
-        start = {"type": "http.response.start", "status": status, "headers": list(self.headers)}
-        await self._send(start)
+        headers = [each for each in self.headers if status != 204 or each[0] != b"content-type"]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     def on_beat(self, now: float) -> None:
         """Send a comment before the stream has been silent for too long."""

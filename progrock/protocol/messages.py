@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from progrock.protocol.schemas import Also, drop_default
+
 TITLE_LENGTH = 200
 NOTE_LENGTH = 10_000
 COMMENT_LENGTH = 4_000
@@ -38,7 +40,7 @@ def _storable(value: Any, depth: int = DEPTH) -> Any:
     return value
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(_storable), Also(pattern=r"^[^\u0000]*$")]
 Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
 Labels = Annotated[list[Label], Field(max_length=LABELS)]
 Params = Annotated[dict[str, Any], AfterValidator(_storable)]
@@ -55,10 +57,6 @@ def _spoken(text: str) -> str:
 
 def _each_once(labels: list[str]) -> list[str]:
     return list(dict.fromkeys(labels))
-
-
-def _no_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)  # what is left out stays as it is
 
 
 def as_job_id(text: str) -> UUID | None:
@@ -106,16 +104,19 @@ class JobEdit(BaseModel):
     What is left out stays as it is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"minProperties": 1})
 
     title: Annotated[
         Text,
-        Field(max_length=TITLE_LENGTH, json_schema_extra=_no_default),
+        Field(max_length=TITLE_LENGTH, json_schema_extra=drop_default),
         AfterValidator(_spoken),
+        Also(minLength=1, pattern=r"^[^\u0000]*[^\u0000\s][^\u0000]*$"),
     ] = ""
-    note: Annotated[Text, Field(max_length=NOTE_LENGTH, json_schema_extra=_no_default)] = ""
-    labels: Annotated[Labels, Field(json_schema_extra=_no_default), AfterValidator(_each_once)] = []
-    pinned: Annotated[bool, Field(strict=True, json_schema_extra=_no_default)] = False
+    note: Annotated[Text, Field(max_length=NOTE_LENGTH, json_schema_extra=drop_default)] = ""
+    labels: Annotated[
+        Labels, Field(json_schema_extra=drop_default), AfterValidator(_each_once)
+    ] = []
+    pinned: Annotated[bool, Field(strict=True, json_schema_extra=drop_default)] = False
 
     @model_validator(mode="after")
     def _something(self) -> "JobEdit":
@@ -182,6 +183,17 @@ class Report(BaseModel):
         return self.state in {"succeeded", "failed", "cancelled"}
 
 
+class HookRequest(BaseModel):
+    """What a backend sends to `POST hooks/BACKEND`: which work changed, by its name or by ours."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["operation"]}, {"required": ["job"]}]}
+    )
+
+    operation: Annotated[str | int, Field(json_schema_extra=drop_default)] = ""
+    job: Annotated[str, Field(json_schema_extra=drop_default)] = ""
+
+
 class Filter(BaseModel):
     """Which jobs: all fields must match; an absent field matches every job."""
 
@@ -207,8 +219,13 @@ class Start(Message, StartRequest):
     key: Annotated[Text, Field(min_length=1, max_length=KEY_LENGTH)] | None = None
 
 
+_ONE_TARGET: dict[str, Any] = {"oneOf": [{"required": ["job"]}, {"required": ["feed"]}]}
+
+
 class Watch(Message):
     """Follow one job (`job`, `after`) or all that match (`feed`, `filter`)."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_TARGET)
 
     action: Literal["watch"]
     job: Text | None = None
@@ -225,6 +242,8 @@ class Watch(Message):
 
 class Unwatch(Message):
     """Stop following a job or the feed."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_TARGET)
 
     action: Literal["unwatch"]
     job: Text | None = None

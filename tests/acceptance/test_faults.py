@@ -58,7 +58,7 @@ class Follower(threading.Thread):
 
     def _watch(self) -> None:
         after = self.events[-1]["seq"] if self.events else 0
-        with opened(self._url) as connection:
+        with opened(self._url, is_checked=False) as connection:
             connection.send({"action": "watch", "job": self.job, "after": after})
             while not self.has_ended and time.monotonic() < self._deadline:
                 with suppress(TimeoutError):

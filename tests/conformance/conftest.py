@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
+from tests.conformance.connection import Connection, Frame, opened
+from tests.conformance.published import client_of
 from tests.conformance.stack import closed_target, open_stack, open_target, tracebacks
 from tests.conformance.target import ClosedTarget, Target
 
@@ -48,7 +49,7 @@ def closed(pytestconfig: pytest.Config) -> Iterator[ClosedTarget]:
 @pytest.fixture(scope="session")
 def http(target: Target) -> Iterator[httpx.Client]:
     """Calls under `/api/v1/` of the open server."""
-    with httpx.Client(base_url=f"{target.url}/api/v1/", timeout=DEADLINE_SECONDS) as client:
+    with client_of(target.url, "/api/v1/") as client:
         yield client
 
 

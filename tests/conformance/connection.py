@@ -10,7 +10,8 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-DEADLINE_SECONDS = 30.0
+from tests.conformance.published import DEADLINE_SECONDS, Published, published_at
+
 KEPT = frozenset({"state", "progress", "log", "comment", "edited", "complete"})
 """The types of the events that have a `seq`."""
 
@@ -20,8 +21,9 @@ Frame = dict[str, Any]
 class Connection:
     """An open connection; `hello` is its first frame, `frames` are all that came so far."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, published: Published | None = None) -> None:
         self.socket = socket
+        self.published = published
         self.frames: list[Frame] = []
         self._ids = (f"ask-{number}" for number in itertools.count(1))
 
@@ -51,6 +53,8 @@ class Connection:
         """Return the next frame. Raises TimeoutError, or ConnectionClosed."""
         frame = json.loads(self.socket.recv(timeout=max(seconds, 0.0)))
         self.frames.append(frame)
+        if self.published is not None:
+            self.published.check_frame(frame)
         return frame
 
     def until(
@@ -108,15 +112,16 @@ class Connection:
 
 
 @contextmanager
-def opened(url: str, **options: Any) -> Iterator[Connection]:
+def opened(url: str, *, is_checked: bool = True, **options: Any) -> Iterator[Connection]:
     """Connect to `/prog/` of a server, `http://…`. `options` are those of websockets' connect.
 
+    With `is_checked` each frame must be one that the server's `asyncapi.json` tells of.
     Raises InvalidStatus where the handshake is refused.
     """
     address = url.replace("http", "ws", 1).rstrip("/") + "/prog/"
     quiet = {"compression": None, "ping_interval": None, "close_timeout": 1}
     with connect(address, open_timeout=DEADLINE_SECONDS, **{**quiet, **options}) as socket:
-        yield Connection(socket)
+        yield Connection(socket, published_at(url.rstrip("/")) if is_checked else None)
 
 
 def within_the_rate(connection: Connection, action: str, **fields: Any) -> Frame:

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.conformance.connection import DEADLINE_SECONDS, Frame
+from tests.conformance.connection import Frame
+from tests.conformance.published import DEADLINE_SECONDS, published_at
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -33,6 +34,8 @@ class EventStream:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
+        url = response.url
+        self._published = published_at(f"{url.scheme}://{url.netloc.decode()}")
         self.lines: list[str] = []
         self.retry: int | None = None
         self.comments = 0
@@ -71,7 +74,9 @@ class EventStream:
             value = value.removeprefix(" ")
             if not line:
                 if data:
-                    yield StreamedEvent(id_, type_, "\n".join(data))
+                    event = StreamedEvent(id_, type_, "\n".join(data))
+                    self._published.check_event(self.response.url.path, type_, event.frame)
+                    yield event
                 type_, data = "message", []
             elif not field:
                 self.comments += 1

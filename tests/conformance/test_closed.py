@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.conformance.conftest import Connect
 from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
+from tests.conformance.published import client_of
 from tests.conformance.streams import STREAM, streamed
 from tests.conformance.target import ClosedTarget, Visitor
 
@@ -59,7 +60,7 @@ def join(closed: ClosedTarget) -> Iterator[Connect]:
 
 @pytest.fixture(scope="module")
 def api(closed: ClosedTarget) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{closed.url}/api/v1/", timeout=DEADLINE_SECONDS) as client:
+    with client_of(closed.url, "/api/v1/") as client:
         yield client
 
 
@@ -68,7 +69,7 @@ def session(closed: ClosedTarget) -> Iterator[httpx.Client]:
     """A client that is logged in as `staff` by a session cookie."""
     if not closed.staff.password:
         pytest.skip("no password was named")
-    with httpx.Client(base_url=closed.url, timeout=DEADLINE_SECONDS) as client:
+    with client_of(closed.url) as client:
         client.get("/admin/login/")
         answer = client.post(
             "/admin/login/",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conformance.conftest import Connect, StartJob
 from tests.conformance.connection import Frame, events_of, holes_in
+from tests.conformance.published import client_of
 from tests.conformance.streams import StreamedEvent, streamed
 from tests.conformance.target import Target
 from tests.conformance.test_events import IN_A_SNAPSHOT
@@ -170,7 +171,8 @@ def test_many_streams_do_not_hold_up_other_calls(
     target: Target, http: httpx.Client, start_slow: StartJob
 ) -> None:
     job = start_slow()["job"]
-    with httpx.Client(base_url=http.base_url, limits=httpx.Limits(max_connections=None)) as client:
+    limits = httpx.Limits(max_connections=None)
+    with client_of(target.url, "/api/v1/", limits=limits) as client:
         opened = [streamed(client, f"jobs/{job}/events") for _ in range(50)]
         streams = [stream.__enter__() for stream in opened]
         seen = [frames_in([stream.next() for _ in range(3)]) for stream in streams]

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.conformance.conftest import Connect
-from tests.conformance.connection import DEADLINE_SECONDS, Connection, Frame, opened
+from tests.conformance.connection import Connection, Frame, opened
+from tests.conformance.published import client_of
 from tests.conformance.target import ClosedTarget, Visitor
 
 EDIT = {"set": {"title": "Mine now"}, "version": 1}
@@ -31,7 +32,7 @@ def join(closed: ClosedTarget) -> Iterator[Connect]:
 
 @pytest.fixture
 def api(closed: ClosedTarget) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{closed.url}/api/v1/", timeout=DEADLINE_SECONDS) as client:
+    with client_of(closed.url, "/api/v1/") as client:
         yield client
 
 
@@ -60,7 +61,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 def test_a_connection_whose_session_is_logged_out_is_closed_with_4401(
     closed: ClosedTarget, join: Connect
 ) -> None:
-    with httpx.Client(base_url=closed.url, timeout=DEADLINE_SECONDS) as browser:
+    with client_of(closed.url) as browser:
         log_in(browser, closed)
         cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         connection = join(origin=closed.url, additional_headers={"Cookie": cookies})

@@ -41,7 +41,10 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._has_to_end.is_set():
-            with suppress(OSError, TimeoutError, WebSocketException), opened(self._url) as socket:
+            with (
+                suppress(OSError, TimeoutError, WebSocketException),
+                opened(self._url, is_checked=False) as socket,
+            ):
                 self.connections += 1
                 self._watch(socket)
             self._has_to_end.wait(PAUSE_SECONDS)
