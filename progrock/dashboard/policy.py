@@ -45,7 +45,8 @@ def _policy(host: str) -> str:
             "default-src 'self'",
             "script-src 'self'",
             "style-src 'self'",
-            "img-src 'self' data:",
+            # blob: a picture that a script fetched with the token of a share link
+            "img-src 'self' data: blob:",
             # 'self' covers WebSockets in today's browsers, not in older ones.
             f"connect-src 'self' ws://{host} wss://{host}",
             "object-src 'none'",

@@ -7,13 +7,13 @@ from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from progrock import identity
-from progrock.dashboard import queries
+from progrock.dashboard import job_page, queries
 from progrock.errors import RequestError
 from progrock.identity import Who
 
@@ -44,14 +44,31 @@ def index(request: HttpRequest, who: Who) -> HttpResponse:
     return render(request, "progrock/index.html", _context(queries.latest_jobs(who)))
 
 
-@page
-def job(request: HttpRequest, who: Who, job: UUID) -> HttpResponse:
-    """One job."""
+@require_safe
+@cache_control(private=True, no_cache=True)
+def job(request: HttpRequest, job: UUID) -> HttpResponse:
+    """One job. Who may not see it gets a page that takes a share link's token.
+
+    The token stands in the fragment of the address, which no server is told: only the page's
+    script can say whether the visitor may see the job. Without a token it leads strangers to the
+    login page.
+    """
     try:
-        told = queries.one_job(who, job)
-    except RequestError as exc:
-        raise Http404 from exc
-    return render(request, "progrock/job.html", _context([told]) | {"title": told["title"]})
+        who = identity.of_request(request)
+    except RequestError:
+        return _closed(request, job, is_stranger=True)
+    try:
+        shown = job_page.read(who, job)
+    except RequestError:
+        return _closed(request, job, is_stranger=False)
+    return render(request, "progrock/job.html", {"page": shown, "title": shown.told["title"]})
+
+
+def _closed(request: HttpRequest, job: UUID, *, is_stranger: bool) -> HttpResponse:
+    """Return the page of a job that may not be seen or does not exist: the same for both."""
+    context = {"setting": job_page.setting(job), "is_stranger": is_stranger}
+    status = 200 if is_stranger else 404
+    return render(request, "progrock/job_closed.html", context, status=status)
 
 
 def _context(jobs: list[dict[str, Any]]) -> dict[str, Any]:

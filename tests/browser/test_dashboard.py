@@ -9,6 +9,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.complaints import Complaints
 from tests.browser.dashboard import SLOW_FRACTAL, Dashboard
+from tests.browser.job_page import JobTab
 from tests.launcher_process import Launcher
 
 OpenPage = Callable[..., Dashboard]
@@ -180,8 +181,9 @@ def test_nothing_is_cut_off_on_a_phone(open_page: OpenPage) -> None:
     expect(tab.page.get_by_role("heading", level=1)).to_have_text(title)
     tab.page.wait_for_load_state()
     assert_it_fits()
-    tab.row(title).element.get_by_role("button", name="Cancel").click()
-    tab.row(title).wait_for_state("Cancelled")
+    job = JobTab(tab.page)
+    job.button("Cancel").click()
+    expect(job.state).to_have_text("Cancelled")
     assert_it_fits()
 
 
@@ -223,10 +225,9 @@ def test_a_start_whose_answer_is_lost_is_not_repeated_by_pressing_again(
 
 def test_a_job_has_a_page_of_its_own(open_page: OpenPage) -> None:
     row = open_page().start("On its own", **SLOW_FRACTAL)
-    tab = open_page(f"/jobs/{row.job}")
-    expect(tab.page.get_by_role("heading", level=1)).to_have_text("On its own")
-    expect(tab.page.locator("li.job")).to_have_count(1)
-    tab.row("On its own").wait_for_state("Succeeded")
+    tab = JobTab(open_page(f"/jobs/{row.job}").page)
+    expect(tab.title).to_have_text("On its own")
+    expect(tab.state).to_have_text("Succeeded")
     expect(tab.page).to_have_title("On its own · ProgRock")
 
 

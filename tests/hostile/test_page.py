@@ -78,7 +78,8 @@ def test_on_the_page_markup_of_a_backend_is_text(
     assert_text("refused", "error")
     for job in jobs.values():  # as it was when the page was made, and as it comes over the socket
         page.goto(f"/jobs/{job}")
-        expect(page.locator(f'li.job[data-job="{job}"] [data-part=title]')).to_have_text(HTML)
+        expect(page.get_by_role("heading", level=1)).to_have_text(HTML)
+        expect(page.get_by_role("region", name="What happened")).to_contain_text("Created")
         expect(page).to_have_title(re.compile(re.escape(f"{HTML} · ProgRock")))
     page.goto("/")
     plots["runs"].polls = [{"state": "failed", "error": HTML + "2"}]

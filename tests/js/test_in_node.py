@@ -50,6 +50,10 @@ def test_with_a_played_server_and_clock(node: list[str]) -> None:
     run(node, "played.test.mjs")
 
 
+def test_what_the_page_of_one_job_makes_of_events(node: list[str]) -> None:
+    run(node, "job-page.test.mjs")
+
+
 def test_against_the_real_server(node: list[str], pytestconfig: pytest.Config) -> None:
     target = open_target(open_stack(pytestconfig))
     before = len(tracebacks(pytestconfig))

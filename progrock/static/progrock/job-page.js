@@ -1,36 +1,21 @@
 // @ts-check
-/** The page of one job: connects the client and its one row. */
+/** The page of one job: for who may see it by their own right, or by the token of a share link. */
 
 import { find, pageData } from "./dom.js";
-import { endText, percentText } from "./format.js";
-import { JobList } from "./job-list.js";
-import { followJob } from "./job-source.js";
-import { meanProgress } from "./job.js";
+import { JobPage } from "./job-page/page.js";
 import { openPage } from "./page.js";
 
-/** @typedef {import("./protocol.js").Snapshot} Snapshot */
+/** @type {import("./job-page/page.js").Setting} */
+const setting = pageData("job-setting");
+const shared = new URLSearchParams(location.hash.slice(1)).get("share") ?? undefined;
+const signIn = document.querySelector("#sign-in");
 
-/** @type {{ name: string, title: string }[]} */
-const backends = pageData("backends");
-/** @type {Snapshot[]} */
-const jobs = pageData("jobs");
-const pageTitle = document.title;
-const { client, announcer } = openPage();
-const empty = find(document, "#empty", HTMLElement);
-
-const list = new JobList({
-  list: find(document, "#jobs-list", HTMLElement),
-  template: find(document, "#job-template", HTMLTemplateElement),
-  backendTitles: new Map(backends.map(({ name, title }) => [name, title])),
-  cancel: (job) => client.cancel(job),
-  onEnd: (job) => announcer.tell(endText(job)),
-  onChange: () => {
-    const all = [...list.jobs.values()];
-    document.title = [percentText(meanProgress(all)), pageTitle].filter(Boolean).join(" · ");
-    empty.hidden = all.length > 0;
-  },
-});
-
-list.put(jobs);
-for (const job of jobs) followJob(client, list, job);
-client.connect();
+if (setting.snapshot || shared) {
+  // Who may see the job anyhow needs no token, and may do more.
+  const token = setting.snapshot ? undefined : shared;
+  const { client, announcer } = openPage(token);
+  new JobPage(find(document, "#job", HTMLElement), setting, { client, announcer, token }).begin();
+  client.connect();
+} else if (signIn instanceof HTMLAnchorElement) {
+  location.replace(signIn.href);
+}

@@ -11,10 +11,11 @@ import { ProgRock } from "./progrock.js";
 /**
  * Take up what `_live.html` holds. The client is not connected yet: a page first says what it
  * wants to follow.
+ * @param {string} [token] of a share link, for who comes by one
  * @returns {{ client: ProgRock, announcer: Announcer, complain: (message: string) => void }}
  */
-export function openPage() {
-  const client = new ProgRock();
+export function openPage(token) {
+  const client = new ProgRock("/", { token });
   const problem = find(document, "#problem", HTMLElement);
   const complain = (/** @type {string} */ message) => showText(problem, message);
   keepBanner(find(document, "#banner", HTMLElement), client);

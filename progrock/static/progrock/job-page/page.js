@@ -1,0 +1,323 @@
+// @ts-check
+/** The page of one job, drawn from its model: at most once a frame, and once a second while it runs. */
+
+import { find } from "../dom.js";
+import { endText, percentText } from "../format.js";
+import { guard, html, nothing, render } from "../vendor/lit.js";
+import { CommentBox, thread } from "./comments-view.js";
+import { CopyDialog } from "./copy-dialog.js";
+import { curveOf } from "./curve.js";
+import { AS_LABELS, FieldEdit } from "./field-edit.js";
+import { labelsField, noteField, titleField } from "./fields-view.js";
+import { hero } from "./hero.js";
+import { LogPanel } from "./log-panel.js";
+import { JobModel } from "./model.js";
+import { PlotPanel } from "./plot-panel.js";
+import { ResultPanel } from "./result-view.js";
+import { failure, parameters, timeline } from "./sections.js";
+import { ShareDialog } from "./share-dialog.js";
+import { SiteApi } from "./site-api.js";
+import { timelineOf } from "./timeline.js";
+
+/** @typedef {import("../announcer.js").Announcer} Announcer */
+/** @typedef {import("../progrock.js").ProgRock} ProgRock */
+/** @typedef {import("../protocol.js").Offline} Offline */
+/** @typedef {import("../protocol.js").Snapshot} Snapshot */
+/** @typedef {import("./event-log.js").KeptEvent} KeptEvent */
+/** @typedef {import("./field-edit.js").FieldEdit} Field */
+
+/**
+ * What the server tells a page of one job beside the snapshot.
+ * @typedef {object} Setting
+ * @property {string} job
+ * @property {Snapshot | null} snapshot null for who comes by a link
+ * @property {Record<string, string>} backends their titles by name
+ * @property {string} log the address of the whole log; "" where the backend tells none
+ * @property {Record<string, import("./advice.js").Advice>} advice by the code of an error
+ * @property {string} start the address of the page that starts jobs; "" where there is none
+ */
+
+/**
+ * What the views may do and ask beside the model.
+ * @typedef {object} Actions
+ * @property {boolean} isGuest
+ * @property {boolean} isTimelineWhole
+ * @property {string} notice why the last action failed
+ * @property {string} startPage
+ * @property {(name: string) => string} backendTitle
+ * @property {(what: string) => boolean} isBusy
+ * @property {(job: Snapshot) => unknown} title
+ * @property {(job: Snapshot) => unknown} labels
+ * @property {(job: Snapshot) => string} retryPage
+ * @property {() => void} cancel
+ * @property {() => void} retry
+ * @property {() => void} pin
+ * @property {() => void} share
+ * @property {() => void} copy
+ * @property {() => void} showTimeline
+ */
+
+/** @implements {Actions} */
+export class JobPage {
+  isTimelineWhole = false;
+  notice = "";
+  #setting;
+  #client;
+  #announcer;
+  #model;
+  #root;
+  #api;
+  #plot = new PlotPanel();
+  #log;
+  #result;
+  #copies = new CopyDialog(new URL("/", location.href).href);
+  #shares;
+  #comment;
+  /** @type {Record<"title" | "note" | "labels", Field>} */
+  #fields;
+  /** @type {Set<string>} */
+  #busy = new Set();
+  #retryKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  #isDrawing = false;
+  #wasComplete = true;
+  #entries = timelineOf([]);
+  #curve = curveOf([]);
+  #drawnVersion = -1;
+  #hasEarlier = false;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {Setting} setting
+   * @param {{ client: ProgRock, announcer: Announcer, token?: string }} connection
+   */
+  constructor(root, setting, { client, announcer, token }) {
+    this.#root = root;
+    this.#setting = setting;
+    this.#client = client;
+    this.#announcer = announcer;
+    this.isGuest = token !== undefined;
+    this.#api = new SiteApi(setting.job, token);
+    this.#model = new JobModel(setting.job, client, this.#api, (events) => this.#hear(events));
+    this.#log = new LogPanel(setting.log);
+    this.#result = new ResultPanel(this.#api, this.isGuest);
+    this.#shares = new ShareDialog((seconds) => this.#api.share(seconds));
+    const { job } = setting;
+    this.#comment = new CommentBox((text) => client.comment(job, text), () => this.#redraw());
+    const field = (/** @type {string} */ name, form = /** @type {import("./field-edit.js").Form | undefined} */ (undefined)) =>
+      new FieldEdit(name, (set, version) => client.edit(job, set, version), () => this.#redraw(), form);
+    this.#fields = { title: field("title"), note: field("note"), labels: field("labels", AS_LABELS) };
+  }
+
+  begin() {
+    const { snapshot } = this.#setting;
+    this.#wasComplete = snapshot?.complete ?? true;
+    this.#model.begin(snapshot);
+    if (this.isGuest) this.#keepGuestTold();
+    this.#draw();
+    setInterval(() => this.#tick(), 1000);
+    addEventListener("beforeprint", () => this.#draw());
+  }
+
+  /** A link that ends takes the connection with it; no signing in brings that back. */
+  #keepGuestTold() {
+    this.#client.addEventListener("offline", (event) => {
+      const { final, reason } = /** @type {CustomEvent<Offline>} */ (event).detail;
+      if (!final) return;
+      find(document, "#banner", HTMLElement).hidden = true;
+      this.#model.close(reason || "This share link is not good, or not any longer.");
+    });
+  }
+
+  // --- what the views ask ---
+
+  get startPage() {
+    return this.#setting.start;
+  }
+
+  backendTitle = (/** @type {string} */ name) => this.#setting.backends[name] ?? name;
+  isBusy = (/** @type {string} */ what) => this.#busy.has(what);
+  title = (/** @type {Snapshot} */ job) => titleField(this.#place("title", job));
+  labels = (/** @type {Snapshot} */ job) => labelsField(this.#place("labels", job));
+  retryPage = (/** @type {Snapshot} */ job) =>
+    `${this.startPage}?${new URLSearchParams({ backend: job.backend, retry: job.job })}`;
+
+  // --- what the views do ---
+
+  cancel = () => {
+    if (this.#model.job?.can.includes("cancel")) {
+      this.#do("cancel", () => this.#client.cancel(this.#setting.job));
+    }
+  };
+
+  retry = () =>
+    this.#do("retry", async () => {
+      const { job } = await this.#client.retry(this.#setting.job, { key: this.#retryKey });
+      location.assign(`/jobs/${job}`);
+    });
+
+  pin = () => {
+    const job = this.#model.job;
+    if (job) this.#do("pin", () => this.#client.edit(job.job, { pinned: !job.pinned }));
+  };
+
+  share = () => this.#shares.open();
+  copy = () => this.#model.job && this.#copies.open(this.#model.job);
+  showTimeline = () => {
+    this.isTimelineWhole = true;
+    this.#redraw();
+  };
+
+  /**
+   * @param {string} what
+   * @param {() => Promise<unknown>} act
+   */
+  async #do(what, act) {
+    if (this.#busy.has(what)) return;
+    this.#busy.add(what);
+    this.notice = "";
+    this.#redraw();
+    try {
+      await act();
+    } catch (error) {
+      this.notice = /** @type {Error} */ (error).message;
+    } finally {
+      this.#busy.delete(what);
+      this.#redraw();
+    }
+  }
+
+  // --- drawing ---
+
+  /** @param {KeptEvent[]} _events */
+  #hear(_events) {
+    const { job } = this.#model;
+    if (job) {
+      document.title = [job.complete ? "" : percentText(job.progress), job.title, "ProgRock"].filter(Boolean).join(" · ");
+      for (const field of Object.values(this.#fields)) field.see({ ...job });
+      if (job.complete && !this.#wasComplete) this.#announcer.tell(endText(job));
+      this.#wasComplete = job.complete;
+      if (job.retry_of && !this.#hasEarlier) this.#compare(job.retry_of);
+    }
+    this.#redraw();
+  }
+
+  /** @param {string} earlier the job that this one repeats */
+  async #compare(earlier) {
+    this.#hasEarlier = true;
+    if (this.isGuest) return;
+    /** @type {KeptEvent[]} */
+    const events = [];
+    try {
+      for await (const page of new SiteApi(earlier).events(0)) {
+        events.push(.../** @type {KeptEvent[]} */ (page.events));
+      }
+    } catch {
+      return; // it is gone, or not ours to see: the plot does without
+    }
+    const begun = events.findIndex(({ state }) => state === "running");
+    if (begun >= 0) this.#plot.compare(curveOf(events.slice(begun)));
+  }
+
+  #tick() {
+    this.#model.settle();
+    if (this.#model.job && !document.hidden) this.#redraw();
+  }
+
+  #redraw() {
+    if (this.#isDrawing) return;
+    this.#isDrawing = true;
+    requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#isDrawing = false;
+    const model = this.#model;
+    if (!this.#root.hasAttribute("data-live")) {
+      this.#root.replaceChildren();
+      this.#root.setAttribute("data-live", "");
+    }
+    if (model.log.version !== this.#drawnVersion) {
+      this.#drawnVersion = model.log.version;
+      this.#entries = timelineOf(model.log.events);
+      this.#curve = curveOf(model.log.events);
+    }
+    render(this.#template(), this.#root);
+    if (model.job) this.#drawPanels(model.job);
+  }
+
+  /** @param {Snapshot} job */
+  #drawPanels(job) {
+    const { log, isFilling, left, now } = this.#model;
+    if (!isFilling) this.#log.update(log.events, { isLoading: false, isOver: job.complete });
+    else this.#log.update([], { isLoading: true, isOver: job.complete });
+    this.#plot.update(this.#curve, {
+      now: now / 1000,
+      isOver: job.complete,
+      range: job.state === "running" ? left : null,
+      isLoading: isFilling,
+    });
+    this.#result.update(job);
+  }
+
+  #template() {
+    const { job, status, problem } = this.#model;
+    if (!job) return this.#unknown();
+    return html`
+      <div class="job-page" data-state=${job.state} data-condition=${job.complete ? "ok" : job.condition}>
+        ${this.#lost()}
+        ${hero(this.#model, job, this)} ${failure(job, this.#setting.advice)} ${this.#result.element}
+        <div class="job-columns">
+          <div class="job-main">${this.#plot.element} ${this.#log.element}</div>
+          <div class="job-side">
+            ${noteField(this.#place("note", job))} ${this.#thread(job)}
+            ${guard([job.params], () => parameters(job))} ${this.#timeline()}
+          </div>
+        </div>
+        ${this.isGuest ? nothing : html`${this.#shares.element} ${this.#copies.element}`}
+      </div>
+    `;
+  }
+
+  #unknown() {
+    const { status, problem } = this.#model;
+    if (status === "loading") return html`<p class="panel-empty">Reading…</p>`;
+    return html`<div class="narrow is-small">
+      <h1>${status === "gone" ? "This job is not there any more" : "This link does not open the job"}</h1>
+      <p>${problem}</p>
+      <p>Ask whoever sent it for another one, or <a href="/login/?next=${location.pathname}">sign in</a>.</p>
+    </div>`;
+  }
+
+  #lost() {
+    const { status, problem } = this.#model;
+    if (status === "gone") {
+      return html`<p class="alert" role="alert">This job is gone: what you see is the last that was known of it.</p>`;
+    }
+    if (status !== "refused") return nothing;
+    return html`<p class="alert" role="alert">${problem} What you see is the last that was told.</p>`;
+  }
+
+  /** @param {Snapshot} job */
+  #thread(job) {
+    const { comments, isFilling, now } = this.#model;
+    return thread(comments, job.can.includes("comment") ? this.#comment : null, { now, isFilling });
+  }
+
+  #timeline() {
+    const model = this.#model;
+    const day = new Date(model.now).toDateString(); // times of today are told without a date
+    const { isFilling, problem, log } = model;
+    return guard([log.version, isFilling, problem, this.isTimelineWhole, day], () =>
+      timeline(this.#entries, model, this),
+    );
+  }
+
+  /**
+   * @param {"title" | "note" | "labels"} name
+   * @param {Snapshot} job
+   */
+  #place(name, job) {
+    const mayEdit = job.can.includes("edit");
+    return { edit: this.#fields[name], job, mayEdit, mark: this.#model.marks.get(name) };
+  }
+}
