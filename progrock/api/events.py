@@ -20,6 +20,7 @@ from progrock.protocol.codes import ErrorCode
 from progrock.protocol.events import KEPT, FeedSnapshotEvent, SnapshotEvent
 from progrock.protocol.messages import MAX_SEQ, Filter, Text
 from progrock.protocol.schemas import constant_of
+from progrock.protocol.states import State
 
 _LAST_EVENT_ID = parameter(
     "header", "Last-Event-ID", "The stream goes on after it; comes before `after`."
@@ -39,7 +40,7 @@ class JobEventsQuery(Schema):
 class FeedQuery(Schema):
     """The events of which jobs; `after` is the id of the last event that the client has."""
 
-    state: list[Text] = []
+    state: list[State] = []
     backend: Text | None = None
     label: Text | None = None
     mine: bool = False

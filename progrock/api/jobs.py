@@ -29,6 +29,7 @@ from progrock.protocol.codec import encode
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.jobs import Snapshot, StartedJob
 from progrock.protocol.messages import KEY_LENGTH, Filter, Report, RetryRequest, StartRequest, Text
+from progrock.protocol.states import State
 
 router = Router(tags=["jobs"])
 MAX_WAIT_SECONDS = 60.0
@@ -106,7 +107,7 @@ def _started(job: Job, who: Who) -> HttpResponse:
 class Listing(Schema):
     """Which jobs, and which page of them."""
 
-    state: list[Text] = []
+    state: list[State] = []
     backend: Text | None = None
     label: Text | None = None
     q: Annotated[Text, Field(max_length=200)] | None = None

@@ -12,7 +12,7 @@ class Feed:
     __slots__ = ("_states", "_user", "_wanted")
 
     def __init__(self, who: Who, wanted: Filter) -> None:
-        """Raise RequestError: not_permitted, or bad_message for a state that does not exist."""
+        """Raise RequestError(not_permitted) for whoever may watch one job only."""
         queries.require_lists(who)
         self._states = queries.states_of(wanted)
         self._wanted = wanted

@@ -7,9 +7,10 @@ NUL, which PostgreSQL cannot store.
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from progrock.protocol.schemas import Also, drop_default
+from progrock.protocol.states import State
 
 TITLE_LENGTH = 200
 NOTE_LENGTH = 10_000
@@ -45,7 +46,15 @@ Label = Annotated[Text, Field(min_length=1, max_length=LABEL_LENGTH)]
 Labels = Annotated[list[Label], Field(max_length=LABELS)]
 Params = Annotated[dict[str, Any], AfterValidator(_storable)]
 MAX_SEQ = 2**53  # what JSON numbers hold exactly in every language
-Seq = Annotated[int, Field(strict=True, ge=0, le=MAX_SEQ)]
+
+
+def _as_whole(value: Any) -> Any:
+    """Return 5.0 as 5: JSON knows one kind of numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_as_whole)
+Seq = Annotated[int, Field(strict=True, ge=0, le=MAX_SEQ), WHOLE]
 
 
 def _spoken(text: str) -> str:
@@ -138,9 +147,9 @@ class ShareRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    expires_in: Annotated[int, Field(strict=True, ge=MIN_SHARE_SECONDS, le=MAX_SHARE_SECONDS)] = (
-        SHARE_SECONDS
-    )
+    expires_in: Annotated[
+        int, Field(strict=True, ge=MIN_SHARE_SECONDS, le=MAX_SHARE_SECONDS), WHOLE
+    ] = SHARE_SECONDS
 
 
 class ReportedError(BaseModel):
@@ -199,7 +208,7 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    state: Text | list[Text] | None = None
+    state: State | list[State] | None = None
     backend: Text | None = None
     label: Text | None = None
     mine: bool = False
@@ -277,7 +286,7 @@ class Edit(Message):
     action: Literal["edit"]
     job: Text
     set: JobEdit
-    version: Annotated[int, Field(strict=True, ge=1)] | None = None
+    version: Annotated[int, Field(strict=True, ge=1), WHOLE] | None = None
 
 
 class Comment(Message, CommentRequest):
@@ -292,7 +301,7 @@ class ListJobs(Message):
 
     action: Literal["list"]
     filter: Filter = Filter()
-    limit: Annotated[int, Field(strict=True, ge=1, le=200)] = 50
+    limit: Annotated[int, Field(strict=True, ge=1, le=200), WHOLE] = 50
     cursor: Text | None = None
 
 

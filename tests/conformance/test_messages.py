@@ -180,8 +180,9 @@ def test_list_filters_by_state(connect: Connect, finished: Finished) -> None:
     assert failed["jobs"] == []
 
 
-def test_a_filter_by_an_unknown_state_is_a_bad_message(connect: Connect) -> None:
-    assert connect().ask("list", filter={"state": "asleep"})["code"] == "bad_message"
+@pytest.mark.parametrize("state", ["asleep", "", "RUNNING", ["running", "asleep"], "x" * 1_000])
+def test_a_filter_by_an_unknown_state_is_a_bad_message(connect: Connect, state: Any) -> None:
+    assert connect().ask("list", filter={"state": state})["code"] == "bad_message"
 
 
 # --- limits ---
