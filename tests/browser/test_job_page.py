@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.complaints import Complaints
@@ -112,7 +112,7 @@ def test_the_time_left_is_told_with_its_range(
     page.route(f"**{job.path}", with_estimate)
     page.goto(job.path)
     tab = JobTab(page)
-    expect(tab.figure("Time left")).to_have_text("about 5\xa0min left (2\xa0min to 15\xa0min)")
+    expect(tab.figure("Time left")).to_have_text("about 5\xa0min (2\xa0min to 15\xa0min)")
     expect(tab.figure("Done at")).to_contain_text("about ")
     expect(tab.region("Progress")).to_contain_text("where the end is expected")
 
@@ -404,6 +404,56 @@ def test_a_page_outlives_the_web_server_and_a_cut_network(
     expect(tab.comments).to_have_count(1)
     expect(tab.entries.filter(has_text="Succeeded")).to_have_count(1)
     assert tab.page.evaluate("() => window.isTheSamePage")
+
+
+def test_a_history_that_cannot_be_read_is_read_later(
+    new_job: NewJob, new_page: Callable[..., Page], complaints: Complaints
+) -> None:
+    complaints.expect("status of 503|ERR_FAILED")
+    job = new_job()
+    job.report(state="running", progress=10, log=["first"])
+    page = new_page()
+    page.clock.install()
+    page.route("**/events?*", lambda route: route.fulfill(status=503, body="{}"))
+    page.goto(job.path)
+    tab = JobTab(page)
+    happened = tab.region("What happened")
+    expect(happened).to_contain_text("What happened before cannot be read now.")
+    tab.wait_for_live()
+    job.report(progress=20, log=["second"])
+    expect(tab.bar).to_have_attribute("aria-valuenow", "20")
+    page.unroute("**/events?*")
+    page.clock.fast_forward(15_000)
+    expect(tab.lines).to_have_text([re.compile("first"), re.compile("second")])
+    expect(happened).not_to_contain_text("cannot be read")
+
+
+def test_a_job_that_is_gone_leaves_what_was_seen(
+    new_job: NewJob, new_page: Callable[..., Page]
+) -> None:
+    job = new_job("Soon gone")
+    job.report(**RUNNING)
+    page = new_page()
+
+    def forget(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def answer(text: str | bytes) -> None:
+            asked = json.loads(text)
+            if asked["action"] == "watch":
+                gone = {"code": "unknown_job", "message": "There is no such job.", "job": job.id}
+                refused = {"type": "error", "id": asked["id"], "retryable": False, **gone}
+                socket.send(json.dumps(refused))
+            else:
+                server.send(text)
+
+        socket.on_message(answer)
+
+    page.route_web_socket("**/prog/", forget)
+    page.goto(job.path)
+    alert = page.get_by_role("alert").filter(has_text="This job is gone")
+    expect(alert).to_be_visible()
+    expect(JobTab(page).title).to_have_text("Soon gone")
 
 
 def test_a_job_that_is_not_there_gives_a_page_that_says_so(

@@ -13,7 +13,8 @@ const signIn = document.querySelector("#sign-in");
 if (setting.snapshot || shared) {
   // Who may see the job anyhow needs no token, and may do more.
   const token = setting.snapshot ? undefined : shared;
-  const { client, announcer } = openPage(token);
+  const { client, announcer, complain } = openPage(token);
+  client.addEventListener("refused", () => complain("")); // the page says more of it
   new JobPage(find(document, "#job", HTMLElement), setting, { client, announcer, token }).begin();
   client.connect();
 } else if (signIn instanceof HTMLAnchorElement) {

@@ -136,7 +136,9 @@ function conflict(edit) {
       <div><dt>Theirs</dt><dd dir="auto">${edit.theirs || "(nothing)"}</dd></div>
       <div><dt>Yours</dt><dd dir="auto">${edit.draft || "(nothing)"}</dd></div>
     </dl>
-    <button type="button" class="primary" @click=${() => edit.undo()} ${begun}>Keep theirs</button>
-    <button type="button" @click=${() => edit.commit()}>Write mine</button>
+    <div class="conflict-choice">
+      <button type="button" class="primary" @click=${() => edit.undo()} ${begun}>Keep theirs</button>
+      <button type="button" @click=${() => edit.commit()}>Write mine</button>
+    </div>
   </div>`;
 }

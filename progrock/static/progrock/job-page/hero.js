@@ -12,15 +12,17 @@ import {
 import { html, nothing, repeat } from "../vendor/lit.js";
 import { troubleOf } from "./advice.js";
 import { rateOf } from "./curve.js";
+import { labelsField, titleField } from "./fields-view.js";
 import { moment } from "./moment-view.js";
 import { exactText, lengthText } from "./moments.js";
 import { bigBar, stepList } from "./steps-view.js";
 
 /** @typedef {import("../protocol.js").Snapshot} Snapshot */
 /** @typedef {import("./model.js").JobModel} JobModel */
-/** @typedef {import("./page.js").Actions} Actions */
+/** @typedef {import("./actions.js").JobActions} Actions */
 
-const figures = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const large = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
 /**
@@ -36,10 +38,10 @@ export function hero(model, job, actions) {
   return html`
     <section class="panel hero" aria-label="State">
       <div class="hero-head">
-        ${actions.title(job)}
+        ${titleField(actions.place("title", job))}
         <span class="state" data-part="state">${STATE_WORDS[job.state]}</span>
       </div>
-      <div class="hero-line">${about(model, job, actions)} ${actions.labels(job)}</div>
+      <div class="hero-line">${about(model, job, actions)} ${labelsField(actions.place("labels", job))}</div>
       <div class="hero-progress">
         ${bigBar(job)}
         <span class="hero-percent" data-part="percent">${percentText(job.progress)}</span>
@@ -84,7 +86,7 @@ function watching({ watchers }) {
   const who = [...names, ...more].join(", ");
   const text = `${count} watching now`;
   return html`<li class="watching" data-part="watchers" title=${who || text}>
-    ${text}${who ? html`<span class="watching-names">: <bdi>${who}</bdi></span>` : nothing}
+    <span class="watching-dot"></span>${text}${who ? html`<span class="watching-names">: <bdi>${who}</bdi></span>` : nothing}
   </li>`;
 }
 
@@ -112,7 +114,7 @@ function figuresOf(model, job, now) {
       ${left
         ? html`<div data-part="eta">
             <dt>Time left</dt>
-            <dd>${etaText(left.seconds)}${rangeText(left)}</dd>
+            <dd>${shortEta(left.seconds)}${rangeText(left)}</dd>
           </div>
           <div><dt>Done at</dt><dd>${endText(now, left.seconds)}</dd></div>`
         : nothing}
@@ -134,10 +136,15 @@ function endText(now, seconds) {
   return `about ${text}`;
 }
 
+/** @param {number} seconds */
+function shortEta(seconds) {
+  return etaText(seconds).replace(/ left$/, "");
+}
+
 /** @param {{ seconds: number, low: number, high: number }} left */
 function rangeText({ seconds, low, high }) {
   if (seconds < 5 || high - low < Math.max(seconds * 0.2, 5)) return "";
-  const short = (/** @type {number} */ value) => etaText(value).replace(/^about | left$/g, "");
+  const short = (/** @type {number} */ value) => shortEta(value).replace(/^about /, "");
   const [from, to] = [short(low), short(high)];
   return from === to ? "" : ` (${from} to ${to})`;
 }
@@ -150,7 +157,7 @@ function rateText(rate) {
   const [figure, per] =
     perSecond >= 0.5 ? [perSecond, "s"] : perSecond >= 0.5 / 60 ? [perSecond * 60, "min"] : [perSecond * 3600, "h"];
   const what = unit ? `\u00a0${unit}` : "";
-  return `${figures.format(figure)}${what}/${per}`;
+  return `${(figure < 100 ? small : large).format(figure)}${what}/${per}`;
 }
 
 /**
@@ -180,7 +187,7 @@ function actionBar(job, actions) {
             ${actions.isBusy("retry") ? "Starting…" : "Retry"}
           </button>`
         : nothing}
-      ${mayRetry && actions.startPage
+      ${mayRetry && actions.retryPage(job)
         ? html`<a class="button" href=${actions.retryPage(job)}>Change and retry</a>`
         : nothing}
       ${can.includes("share")

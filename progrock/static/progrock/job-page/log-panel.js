@@ -2,9 +2,8 @@
 /** The log of a job: follows its end until the reader scrolls up, is searched, and is bounded. */
 
 import { make, showText } from "../dom.js";
-import { momentText } from "../format.js";
 import { LogLines, partsOf } from "./log-lines.js";
-import { exactText } from "./moments.js";
+import { exactText, minuteText } from "./moments.js";
 
 /** @typedef {import("./event-log.js").KeptEvent} KeptEvent */
 /** @typedef {import("./log-lines.js").Line} Line */
@@ -93,11 +92,11 @@ export class LogPanel {
    * @param {string} before the time of the line above the first
    */
   #rows(lines, before) {
+    let minute = before && minuteText(new Date(before));
     return lines.map(({ number, at, text }) => {
       const moment = new Date(at);
       const time = make("time", { datetime: at, title: exactText(moment) });
-      if (at !== before) time.textContent = momentText(moment);
-      before = at;
+      if (minuteText(moment) !== minute) time.textContent = minute = minuteText(moment);
       const words = make("span", { class: "log-text", dir: "auto" });
       words.append(
         ...partsOf(text, this.#sought).map((part, index) => (index % 2 ? make("mark", {}, part) : part)),

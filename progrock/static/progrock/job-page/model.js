@@ -21,6 +21,7 @@ import { Refused } from "./site-api.js";
 
 const RANGE_STALE_MS = 5_000;
 const RANGE_LOST_MS = 30_000;
+const REFILL_MS = 10_000;
 const MARKED_MS = 15_000;
 
 export class JobModel {
@@ -33,10 +34,12 @@ export class JobModel {
   watchers = null;
   /** @type {Status} */
   status = "loading";
-  /** Why it is gone or refused, or the history cannot be read. */
+  /** Why it is gone or refused. */
   problem = "";
   /** Whether events are on their way that come before some of those that are here. */
   isFilling = true;
+  /** Why those cannot be read; it is tried again. */
+  fillProblem = "";
   /** @type {Map<string, EditMark>} by field: what others changed lately */
   marks = new Map();
   #id;
@@ -49,12 +52,14 @@ export class JobModel {
   /** @type {{ low: number, high: number, at: number } | null} */
   #range = null;
   #rangeAskedAt = -Infinity;
+  #filledTo = 0; // the seq up to which no event is missing that is still kept
+  #fillFailedAt = 0;
 
   /**
    * @param {string} id of the job
    * @param {ProgRock} client
    * @param {SiteApi} api
-   * @param {(events: KeptEvent[]) => void} onChange with the events that are news
+   * @param {() => void} onChange
    */
   constructor(id, client, api, onChange) {
     this.#id = id;
@@ -71,6 +76,7 @@ export class JobModel {
     listen("event", (frame) => this.#take(frame));
     listen("watching", (told) => this.#begin(told));
     listen("refused", (error) => this.#refuse(error));
+    listen("online", () => this.fillProblem && this.#fill());
     if (known) {
       this.#know(known);
       this.#fill();
@@ -102,11 +108,12 @@ export class JobModel {
   close(reason) {
     this.status = "refused";
     this.problem = reason;
-    this.#onChange([]);
+    this.#onChange();
   }
 
-  /** Forget marks of edits that are no news any more. */
+  /** Forget marks of edits that are no news any more, and try again to read what could not be. */
   settle() {
+    if (this.fillProblem && performance.now() - this.#fillFailedAt > REFILL_MS) this.#fill();
     for (const [field, { at }] of this.marks) {
       if (Date.now() - at > MARKED_MS) this.marks.delete(field);
     }
@@ -115,6 +122,7 @@ export class JobModel {
   /** @param {Watching} told */
   #begin({ job, snapshot }) {
     if (job !== this.#id || !snapshot) return;
+    if (!this.isFilling) this.#filledTo = this.log.last;
     this.#know(laterOf(this.job ?? undefined, snapshot));
     this.#fill();
   }
@@ -124,7 +132,7 @@ export class JobModel {
     if (frame.job !== this.#id) return;
     if (frame.type === "presence") {
       this.watchers = /** @type {EventFrame & { watchers: Watchers }} */ (frame).watchers;
-      this.#onChange([]);
+      this.#onChange();
       return;
     }
     this.#aheadMs = Math.min(this.#aheadMs, Date.now() - Date.parse(frame.at));
@@ -133,7 +141,7 @@ export class JobModel {
     this.#toldAt = performance.now();
     for (const event of added) this.#note(event);
     if (frame.eta !== null && !frame.complete) this.#askForRange();
-    this.#onChange(added);
+    this.#onChange();
   }
 
   /** @param {KeptEvent} event */
@@ -152,25 +160,25 @@ export class JobModel {
     this.#toldAt = performance.now();
     this.#keepRange(job);
     this.watchers ??= job.watchers === null ? null : { count: job.watchers, names: [] };
-    this.#onChange([]);
+    this.#onChange();
   }
 
   /** Read what came before, and what was said: by HTTP, whatever the live connection brings. */
   async #fill() {
     this.isFilling = true;
+    this.fillProblem = "";
     try {
-      for await (const { events, recovered } of this.#api.events(this.log.last)) {
+      for await (const { events, recovered } of this.#api.events(this.#filledTo)) {
         if (!recovered) this.log.isCut = true;
         this.log.add(events);
       }
       this.#say(await this.#api.comments());
-      this.problem = "";
-    } catch (error) {
-      this.problem = `What happened before cannot be read now. ${/** @type {Error} */ (error).message}`;
-    } finally {
       this.isFilling = false;
-      this.#onChange([]);
+    } catch (error) {
+      this.fillProblem = `What happened before cannot be read now. ${/** @type {Error} */ (error).message}`;
+      this.#fillFailedAt = performance.now();
     }
+    this.#onChange();
   }
 
   /** @param {Comment[]} said */
@@ -186,7 +194,7 @@ export class JobModel {
     if (code === "unknown_job") this.status = "gone";
     else if (code === "not_authenticated") this.status = "refused";
     this.problem = message;
-    this.#onChange([]);
+    this.#onChange();
   }
 
   /** Events tell the estimate without its range: ask for that, and not too often. */

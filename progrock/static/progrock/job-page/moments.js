@@ -22,6 +22,14 @@ export function exactText(at) {
 }
 
 /**
+ * Return the time of day to the minute.
+ * @param {Date} at
+ */
+export function minuteText(at) {
+  return shortClock.format(at);
+}
+
+/**
  * Return the label of a time on an axis, as fine as the axis is.
  * @param {number} at Unix seconds
  * @param {number} step seconds from one label to the next
@@ -31,20 +39,6 @@ export function axisText(at, step, length) {
   const moment = new Date(at * 1000);
   if (length > 86_400) return dayAndClock.format(moment);
   return (step < 60 ? clock : shortClock).format(moment);
-}
-
-/**
- * Return how long ago a moment was.
- * @param {Date} at
- * @param {number} now in milliseconds
- */
-export function agoText(at, now) {
-  const seconds = (now - at.getTime()) / 1000;
-  if (seconds < 5) return "just now";
-  if (seconds < 90) return `${Math.round(seconds)}\u00a0s ago`;
-  if (seconds < 90 * 60) return `${Math.round(seconds / 60)}\u00a0min ago`;
-  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)}\u00a0h ago`;
-  return `${Math.round(seconds / 86_400)} days ago`;
 }
 
 /**

@@ -4,18 +4,16 @@
 import { find } from "../dom.js";
 import { endText, percentText } from "../format.js";
 import { guard, html, nothing, render } from "../vendor/lit.js";
-import { CommentBox, thread } from "./comments-view.js";
-import { CopyDialog } from "./copy-dialog.js";
+import { JobActions } from "./actions.js";
+import { thread } from "./comments-view.js";
 import { curveOf } from "./curve.js";
-import { AS_LABELS, FieldEdit } from "./field-edit.js";
-import { labelsField, noteField, titleField } from "./fields-view.js";
+import { noteField } from "./fields-view.js";
 import { hero } from "./hero.js";
 import { LogPanel } from "./log-panel.js";
 import { JobModel } from "./model.js";
 import { PlotPanel } from "./plot-panel.js";
 import { ResultPanel } from "./result-view.js";
 import { failure, parameters, timeline } from "./sections.js";
-import { ShareDialog } from "./share-dialog.js";
 import { SiteApi } from "./site-api.js";
 import { timelineOf } from "./timeline.js";
 
@@ -24,7 +22,6 @@ import { timelineOf } from "./timeline.js";
 /** @typedef {import("../protocol.js").Offline} Offline */
 /** @typedef {import("../protocol.js").Snapshot} Snapshot */
 /** @typedef {import("./event-log.js").KeptEvent} KeptEvent */
-/** @typedef {import("./field-edit.js").FieldEdit} Field */
 
 /**
  * What the server tells a page of one job beside the snapshot.
@@ -37,47 +34,17 @@ import { timelineOf } from "./timeline.js";
  * @property {string} start the address of the page that starts jobs; "" where there is none
  */
 
-/**
- * What the views may do and ask beside the model.
- * @typedef {object} Actions
- * @property {boolean} isGuest
- * @property {boolean} isTimelineWhole
- * @property {string} notice why the last action failed
- * @property {string} startPage
- * @property {(name: string) => string} backendTitle
- * @property {(what: string) => boolean} isBusy
- * @property {(job: Snapshot) => unknown} title
- * @property {(job: Snapshot) => unknown} labels
- * @property {(job: Snapshot) => string} retryPage
- * @property {() => void} cancel
- * @property {() => void} retry
- * @property {() => void} pin
- * @property {() => void} share
- * @property {() => void} copy
- * @property {() => void} showTimeline
- */
-
-/** @implements {Actions} */
 export class JobPage {
-  isTimelineWhole = false;
-  notice = "";
   #setting;
   #client;
   #announcer;
   #model;
+  #actions;
   #root;
-  #api;
+  #isGuest;
   #plot = new PlotPanel();
   #log;
   #result;
-  #copies = new CopyDialog(new URL("/", location.href).href);
-  #shares;
-  #comment;
-  /** @type {Record<"title" | "note" | "labels", Field>} */
-  #fields;
-  /** @type {Set<string>} */
-  #busy = new Set();
-  #retryKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
   #isDrawing = false;
   #wasComplete = true;
   #entries = timelineOf([]);
@@ -95,24 +62,19 @@ export class JobPage {
     this.#setting = setting;
     this.#client = client;
     this.#announcer = announcer;
-    this.isGuest = token !== undefined;
-    this.#api = new SiteApi(setting.job, token);
-    this.#model = new JobModel(setting.job, client, this.#api, (events) => this.#hear(events));
+    const isGuest = (this.#isGuest = token !== undefined);
+    const api = new SiteApi(setting.job, token);
+    const model = (this.#model = new JobModel(setting.job, client, api, () => this.#hear()));
+    this.#actions = new JobActions(setting, { client, model, api, isGuest }, () => this.#redraw());
     this.#log = new LogPanel(setting.log);
-    this.#result = new ResultPanel(this.#api, this.isGuest);
-    this.#shares = new ShareDialog((seconds) => this.#api.share(seconds));
-    const { job } = setting;
-    this.#comment = new CommentBox((text) => client.comment(job, text), () => this.#redraw());
-    const field = (/** @type {string} */ name, form = /** @type {import("./field-edit.js").Form | undefined} */ (undefined)) =>
-      new FieldEdit(name, (set, version) => client.edit(job, set, version), () => this.#redraw(), form);
-    this.#fields = { title: field("title"), note: field("note"), labels: field("labels", AS_LABELS) };
+    this.#result = new ResultPanel(api, isGuest);
   }
 
   begin() {
     const { snapshot } = this.#setting;
     this.#wasComplete = snapshot?.complete ?? true;
     this.#model.begin(snapshot);
-    if (this.isGuest) this.#keepGuestTold();
+    if (this.#isGuest) this.#keepGuestTold();
     this.#draw();
     setInterval(() => this.#tick(), 1000);
     addEventListener("beforeprint", () => this.#draw());
@@ -128,72 +90,11 @@ export class JobPage {
     });
   }
 
-  // --- what the views ask ---
-
-  get startPage() {
-    return this.#setting.start;
-  }
-
-  backendTitle = (/** @type {string} */ name) => this.#setting.backends[name] ?? name;
-  isBusy = (/** @type {string} */ what) => this.#busy.has(what);
-  title = (/** @type {Snapshot} */ job) => titleField(this.#place("title", job));
-  labels = (/** @type {Snapshot} */ job) => labelsField(this.#place("labels", job));
-  retryPage = (/** @type {Snapshot} */ job) =>
-    `${this.startPage}?${new URLSearchParams({ backend: job.backend, retry: job.job })}`;
-
-  // --- what the views do ---
-
-  cancel = () => {
-    if (this.#model.job?.can.includes("cancel")) {
-      this.#do("cancel", () => this.#client.cancel(this.#setting.job));
-    }
-  };
-
-  retry = () =>
-    this.#do("retry", async () => {
-      const { job } = await this.#client.retry(this.#setting.job, { key: this.#retryKey });
-      location.assign(`/jobs/${job}`);
-    });
-
-  pin = () => {
-    const job = this.#model.job;
-    if (job) this.#do("pin", () => this.#client.edit(job.job, { pinned: !job.pinned }));
-  };
-
-  share = () => this.#shares.open();
-  copy = () => this.#model.job && this.#copies.open(this.#model.job);
-  showTimeline = () => {
-    this.isTimelineWhole = true;
-    this.#redraw();
-  };
-
-  /**
-   * @param {string} what
-   * @param {() => Promise<unknown>} act
-   */
-  async #do(what, act) {
-    if (this.#busy.has(what)) return;
-    this.#busy.add(what);
-    this.notice = "";
-    this.#redraw();
-    try {
-      await act();
-    } catch (error) {
-      this.notice = /** @type {Error} */ (error).message;
-    } finally {
-      this.#busy.delete(what);
-      this.#redraw();
-    }
-  }
-
-  // --- drawing ---
-
-  /** @param {KeptEvent[]} _events */
-  #hear(_events) {
+  #hear() {
     const { job } = this.#model;
     if (job) {
       document.title = [job.complete ? "" : percentText(job.progress), job.title, "ProgRock"].filter(Boolean).join(" · ");
-      for (const field of Object.values(this.#fields)) field.see({ ...job });
+      this.#actions.see(job);
       if (job.complete && !this.#wasComplete) this.#announcer.tell(endText(job));
       this.#wasComplete = job.complete;
       if (job.retry_of && !this.#hasEarlier) this.#compare(job.retry_of);
@@ -204,7 +105,7 @@ export class JobPage {
   /** @param {string} earlier the job that this one repeats */
   async #compare(earlier) {
     this.#hasEarlier = true;
-    if (this.isGuest) return;
+    if (this.#isGuest) return;
     /** @type {KeptEvent[]} */
     const events = [];
     try {
@@ -219,8 +120,10 @@ export class JobPage {
   }
 
   #tick() {
+    const { job, marks } = this.#model;
+    const isMoving = job && (!job.complete || marks.size > 0);
     this.#model.settle();
-    if (this.#model.job && !document.hidden) this.#redraw();
+    if (isMoving && !document.hidden) this.#redraw();
   }
 
   #redraw() {
@@ -265,15 +168,15 @@ export class JobPage {
     return html`
       <div class="job-page" data-state=${job.state} data-condition=${job.complete ? "ok" : job.condition}>
         ${this.#lost()}
-        ${hero(this.#model, job, this)} ${failure(job, this.#setting.advice)} ${this.#result.element}
+        ${hero(this.#model, job, this.#actions)} ${failure(job, this.#setting.advice)} ${this.#result.element}
         <div class="job-columns">
           <div class="job-main">${this.#plot.element} ${this.#log.element}</div>
           <div class="job-side">
-            ${noteField(this.#place("note", job))} ${this.#thread(job)}
+            ${noteField(this.#actions.place("note", job))} ${this.#thread(job)}
             ${guard([job.params], () => parameters(job))} ${this.#timeline()}
           </div>
         </div>
-        ${this.isGuest ? nothing : html`${this.#shares.element} ${this.#copies.element}`}
+        ${this.#isGuest ? nothing : html`${this.#actions.shares.element} ${this.#actions.copies.element}`}
       </div>
     `;
   }
@@ -300,24 +203,16 @@ export class JobPage {
   /** @param {Snapshot} job */
   #thread(job) {
     const { comments, isFilling, now } = this.#model;
-    return thread(comments, job.can.includes("comment") ? this.#comment : null, { now, isFilling });
+    return thread(comments, job.can.includes("comment") ? this.#actions.comment : null, { now, isFilling });
   }
 
   #timeline() {
     const model = this.#model;
     const day = new Date(model.now).toDateString(); // times of today are told without a date
-    const { isFilling, problem, log } = model;
-    return guard([log.version, isFilling, problem, this.isTimelineWhole, day], () =>
-      timeline(this.#entries, model, this),
+    const { isFilling, fillProblem, log } = model;
+    const { isTimelineWhole } = this.#actions;
+    return guard([log.version, isFilling, fillProblem, isTimelineWhole, day], () =>
+      timeline(this.#entries, model, this.#actions),
     );
-  }
-
-  /**
-   * @param {"title" | "note" | "labels"} name
-   * @param {Snapshot} job
-   */
-  #place(name, job) {
-    const mayEdit = job.can.includes("edit");
-    return { edit: this.#fields[name], job, mayEdit, mark: this.#model.marks.get(name) };
   }
 }

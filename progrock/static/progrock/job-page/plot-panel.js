@@ -6,6 +6,7 @@ import { STATE_WORDS } from "../format.js";
 import uPlot from "../vendor/uplot.js";
 import { curveSentence } from "./curve.js";
 import { axisText } from "./moments.js";
+import { coloursOf } from "./plot-colours.js";
 
 /** @typedef {import("./curve.js").Curve} Curve */
 /** @typedef {import("../protocol.js").State} State */
@@ -19,7 +20,7 @@ const TICK_SECONDS = [
   ...[1, 2, 3, 6, 12].map((count) => count * HOUR),
   ...[1, 2, 7, 14, 28].map((count) => count * DAY),
 ];
-const AHEAD = 1.5; // of the time so far: how much of what is to come is shown, at most
+const AHEAD = 3; // of the time so far: how much of what is to come is shown, at most
 
 export class PlotPanel {
   #readout = make("p", { class: "plot-readout" });
@@ -113,7 +114,7 @@ export class PlotPanel {
     /** @type {uPlot.Options} */
     const options = {
       ...this.#size(),
-      padding: [14, 12, 0, 0],
+      padding: [14, 28, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
       scales: {
@@ -276,32 +277,4 @@ export class PlotPanel {
     this.#colours = coloursOf(document.documentElement);
     this.#plot?.redraw(false, true);
   }
-}
-
-/**
- * Return a colour that lets through what lies below it.
- * @param {string} colour
- */
-function veilOf(colour) {
-  return /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}22` : "transparent";
-}
-
-/** @param {Element} element */
-function coloursOf(element) {
-  const style = getComputedStyle(element);
-  const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  return {
-    accent: value("--accent"),
-    veil: veilOf(value("--accent")),
-    quiet: value("--quiet"),
-    line: value("--line"),
-    edge: value("--edge"),
-    good: value("--good"),
-    bad: value("--bad"),
-    badTint: value("--bad-tint"),
-    warn: value("--warn"),
-    warnTint: value("--warn-tint"),
-    calmTint: value("--calm-tint"),
-    font: getComputedStyle(document.body).fontFamily,
-  };
 }

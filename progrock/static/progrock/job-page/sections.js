@@ -10,7 +10,7 @@ import { lengthText } from "./moments.js";
 /** @typedef {import("../protocol.js").Snapshot} Snapshot */
 /** @typedef {import("./advice.js").Advice} Advice */
 /** @typedef {import("./model.js").JobModel} JobModel */
-/** @typedef {import("./page.js").Actions} Actions */
+/** @typedef {import("./actions.js").JobActions} Actions */
 /** @typedef {import("./timeline.js").Entry} Entry */
 
 const SHOWN_ENTRIES = 60;
@@ -62,14 +62,14 @@ function plainValue(value) {
  * @param {JobModel} model
  * @param {Actions} actions
  */
-export function timeline(entries, { now, isFilling, log, problem }, actions) {
+export function timeline(entries, { now, isFilling, log, fillProblem }, actions) {
   const latest = [...entries].reverse();
   const shown = actions.isTimelineWhole ? latest : latest.slice(0, SHOWN_ENTRIES);
   const hidden = latest.length - shown.length;
   return html`
     <section class="panel timeline" aria-labelledby="timeline-heading">
       <h2 id="timeline-heading">What happened</h2>
-      ${problem && !isFilling ? html`<p class="help">${problem}</p>` : nothing}
+      ${fillProblem ? html`<p class="help" role="status">${fillProblem}</p>` : nothing}
       ${entries.length === 0
         ? html`<p class="panel-empty">${isFilling ? "Reading…" : "Nothing yet."}</p>`
         : html`<ol class="entries">${repeat(shown, ({ seq, kind }) => `${seq}${kind}`, (entry) => line(entry, now))}</ol>`}
