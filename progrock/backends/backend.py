@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry
 
 from progrock.backends.cookies import Jar
@@ -95,15 +95,28 @@ class Offer:
         return defaults | dict(params)
 
     def params_problems(self, params: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return what is wrong with the params, as [{field, message}]; empty when valid."""
+        """Return what is wrong with the params, as [{field, pointer, message}]; empty when valid.
+
+        `pointer` is a JSON Pointer (RFC 6901), of what is missing that to its place.
+        """
         validator = Draft202012Validator(
             self.params_schema, registry=Registry(), format_checker=FormatChecker()
         )
         errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.path)))
-        return [
-            {"field": ".".join(map(str, error.path)), "message": error.message[:500]}
-            for error in errors[:50]
-        ]
+        return [_problem(error) for error in errors[:50]]
+
+
+def _problem(error: ValidationError) -> dict[str, str]:
+    place = [str(part) for part in error.path]
+    if error.validator == "required":  # its path is that of the object around it
+        names = [str(name) for name in cast("list[Any]", error.validator_value)]
+        place += [name for name in names if error.message.startswith(f"{name!r} is a ")][:1]
+    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
+    return {
+        "field": ".".join(map(str, error.path)),
+        "pointer": pointer,
+        "message": error.message[:500],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,5 +6,6 @@ from progrock.dashboard import views
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("start", views.start, name="start"),
     path("jobs/<uuid:job>", views.job, name="job"),
 ]

@@ -13,7 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from progrock import identity
-from progrock.dashboard import job_page, queries
+from progrock.dashboard import job_page, queries, starting
 from progrock.errors import RequestError
 from progrock.identity import Who
 
@@ -69,6 +69,14 @@ def _closed(request: HttpRequest, job: UUID, *, is_stranger: bool) -> HttpRespon
     context = {"setting": job_page.setting(job), "is_stranger": is_stranger}
     status = 200 if is_stranger else 404
     return render(request, "progrock/job_closed.html", context, status=status)
+
+
+@page
+def start(request: HttpRequest, who: Who) -> HttpResponse:
+    """The form that starts a job: on a backend, or as a retry of one."""
+    asked = request.GET
+    shown = starting.start_page(who, asked.get("backend"), asked.get("retry"))
+    return render(request, "progrock/start.html", {"page": shown})
 
 
 def _context(jobs: list[dict[str, Any]]) -> dict[str, Any]:

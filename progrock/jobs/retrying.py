@@ -13,7 +13,8 @@ from progrock.protocol.messages import RetryRequest, StartRequest
 def retry_job(who: Who, job: str, request: RetryRequest, key: str | None = None) -> Job:
     """Return a new job with the backend, params, title and labels of an ended one.
 
-    The request's params replace those of the same name; the same `key` gives the same job again.
+    The request's params replace those of the same name, or with `replace` all of them, and its
+    title the first job's; the same `key` gives the same job again.
     Raises RequestError: unknown_job, not_permitted, not_finished, and what `services.start_job`
     raises, since the description of the backend may have changed.
     """
@@ -28,8 +29,8 @@ def retry_job(who: Who, job: str, request: RetryRequest, key: str | None = None)
         )
     again = StartRequest(
         backend=found.backend,
-        params=found.params | request.params,
-        title=found.title,
+        params=request.params if request.replace else found.params | request.params,
+        title=request.title or found.title,
         labels=found.labels,
     )
     return services.start_job(who, again, key, retry_of=found)

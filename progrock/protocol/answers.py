@@ -27,6 +27,7 @@ class FieldProblem(Told):
 
     field: str
     message: str
+    pointer: Annotated[str, Field(description="JSON Pointer to it; told of params."), MAY_LACK] = ""
 
 
 class Problem(Told):

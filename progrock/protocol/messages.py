@@ -99,12 +99,14 @@ class StartRequest(BaseModel):
 class RetryRequest(BaseModel):
     """A wish for an ended job once more; shared by the `retry` message and `POST jobs/ID/retry`.
 
-    `params` are those that shall differ from the first job's.
+    `params` are those that shall differ from the first job's; with `replace` they are all of them.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     params: Params = {}
+    replace: bool = False
+    title: Annotated[Text, Field(max_length=TITLE_LENGTH)] | None = None
 
 
 class JobEdit(BaseModel):

@@ -123,7 +123,7 @@ def test_refused_parameters_are_shown_at_their_field(open_page: OpenPage) -> Non
     tab.start_button.click()
     expect(width).to_be_focused()
     expect(width).to_have_attribute("aria-invalid", "true")
-    expect(width).to_have_accessible_description(re.compile("999999 is greater than"))
+    expect(width).to_have_accessible_description(re.compile("Enter 20,000 or less"))
     expect(tab.form.get_by_label("Title")).to_have_value("Too wide")
     expect(tab.page.get_by_role("link", name="Too wide")).to_have_count(0)
 

@@ -30,6 +30,17 @@ def retry(job: Job, who: Who = ANONYMOUS, key: str | None = None, **params: obje
     return retrying.retry_job(who, str(job.id), RetryRequest(params=params), key)
 
 
+def test_params_replace_those_of_the_same_name_or_all_of_them() -> None:
+    first = ended(params={"width": 5, "name": "a"}, title="First")
+    changed = RetryRequest(params={"width": 6}, title="Second")
+    row = row_of(retrying.retry_job(ANONYMOUS, str(first.id), changed))
+    assert (row["params"], row["title"]) == ({"width": 6, "name": "a"}, "Second")
+    alone = RetryRequest(params={"width": 7}, replace=True)
+    row = row_of(retrying.retry_job(ANONYMOUS, str(first.id), alone))
+    assert (row["params"], row["title"]) == ({"width": 7}, "First")
+    assert row["retry_of"] == first.id
+
+
 def refusal(call: Callable[[], object]) -> ErrorCode:
     with pytest.raises(RequestError) as caught:
         call()

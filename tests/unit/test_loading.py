@@ -155,6 +155,7 @@ def test_params_are_checked_against_the_schema_and_all_faults_are_told() -> None
     assert backend.params_problems({"url": "x", "size": 10}) == []
     problems = backend.params_problems({"size": 11, "tags": ["a", 1], "odd": True})
     assert {problem["field"] for problem in problems} == {"", "size", "tags.1"}
+    assert {problem["pointer"] for problem in problems} == {"", "/url", "/size", "/tags/1"}
     assert len(problems) == 4
 
 

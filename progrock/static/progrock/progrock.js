@@ -131,7 +131,11 @@ export class ProgRock extends EventTarget {
     return this.#begin("start", "jobs", { backend: backend ?? undefined, params, ...options });
   }
 
-  /** @param {string} job @param {{ params?: Record<string, unknown>, key?: string }} [options] */
+  /**
+   * Start an ended job once more. With `replace` the params are all of the new ones.
+   * @param {string} job
+   * @param {{ params?: Record<string, unknown>, replace?: boolean, title?: string, key?: string }} [options]
+   */
   retry(job, options = {}) {
     return this.#begin("retry", `jobs/${job}/retry`, options, job);
   }

@@ -2,6 +2,7 @@
 /** The form that starts a job: choose a backend, fill its fields, send, and keep what was typed. */
 
 import { find, showText } from "./dom.js";
+import { recalled, remember } from "./form/memory.js";
 import { ProgRockError } from "./progrock.js";
 import { SchemaForm } from "./schema-form.js";
 
@@ -10,7 +11,16 @@ import { SchemaForm } from "./schema-form.js";
 /** @typedef {import("./schema-form.js").ParamsSchema} ParamsSchema */
 /** @typedef {import("./schema-form.js").Problem} Problem */
 
-/** @typedef {{ name: string, title: string, description: string, default: boolean, params: ParamsSchema }} Backend */
+/** @typedef {{ name: string, title: string, description: string, default: boolean, condition?: string, params: ParamsSchema }} Backend */
+/** @typedef {{ backend: string, title: string, params: Record<string, unknown> }} Filled */
+
+/**
+ * @typedef {object} Options
+ * @property {boolean} [hasMemory] whether what was sent last is filled in
+ * @property {string} [retryOf] the job that is started once more
+ * @property {(isRecalled: boolean) => void} [onDraw] after the fields were drawn anew
+ * @property {(sentence: string) => void} [tell] something to those who do not see the page
+ */
 
 const NOT_SENT = "Not connected. Nothing was sent: try again when the connection is back.";
 const NO_ANSWER =
@@ -21,6 +31,7 @@ export class StartForm {
   #client;
   #backends;
   #onStarted;
+  #options;
   #backend;
   #description;
   #fields;
@@ -38,21 +49,27 @@ export class StartForm {
    * @param {ProgRock} client
    * @param {Backend[]} backends
    * @param {(job: Snapshot) => void} onStarted
+   * @param {Options} [options]
    */
-  constructor(form, client, backends, onStarted) {
+  constructor(form, client, backends, onStarted, options = {}) {
     this.#form = form;
     this.#client = client;
     this.#backends = backends;
     this.#onStarted = onStarted;
+    this.#options = options;
     this.#backend = find(form, '[name="backend"]', HTMLSelectElement);
     this.#title = find(form, '[name="title"]', HTMLInputElement);
     this.#description = find(form, '[data-part="description"]', HTMLElement);
     this.#fields = find(form, '[data-part="params"]', HTMLElement);
-    this.#details = find(form, "details", HTMLDetailsElement);
+    this.#details = form.querySelector("details"); // where the fields are folded away
     this.#button = find(form, '[type="submit"]', HTMLButtonElement);
     this.#alert = find(form, '[data-part="alert"]', HTMLElement);
     this.#params = this.#draw();
-    this.#backend.addEventListener("change", () => (this.#params = this.#draw()));
+    this.#recall();
+    this.#backend.addEventListener("change", () => {
+      this.#params = this.#draw();
+      this.#recall();
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -62,14 +79,46 @@ export class StartForm {
     });
   }
 
+  /** What is filled in now, right or wrong. */
+  get filled() {
+    const { params } = this.#params.read();
+    return { backend: this.#backend.value, title: this.#title.value.trim(), params };
+  }
+
+  /** The chosen backend; undefined only where there is none at all. */
+  get backend() {
+    return this.#backends.find(({ name }) => name === this.#backend.value);
+  }
+
+  /**
+   * Fill the form anew: the defaults, and over them what is given.
+   * @param {Partial<Filled>} filled
+   */
+  fill({ backend, title, params = {} }) {
+    if (backend !== undefined) this.#backend.value = backend;
+    if (title !== undefined) this.#title.value = title;
+    this.#params = this.#draw();
+    this.#params.write(params);
+    this.#options.onDraw?.(false);
+  }
+
   #draw() {
-    const backend = this.#backends.find(({ name }) => name === this.#backend.value);
-    const params = new SchemaForm(this.#fields, backend?.params ?? {});
+    const { backend } = this;
+    const params = new SchemaForm(this.#fields, backend?.params ?? {}, this.#options.tell);
     this.#description.textContent = backend?.description ?? "";
-    this.#details.hidden = params.size === 0;
-    if (backend?.params.required?.length) this.#details.open = true;
+    if (this.#details) {
+      this.#details.hidden = params.size === 0;
+      if (backend?.params.required?.length) this.#details.open = true;
+    }
     showText(this.#alert, "");
     return params;
+  }
+
+  #recall() {
+    const { backend } = this;
+    const last = this.#options.hasMemory && backend ? recalled(backend.name) : null;
+    if (last) this.#params.write(last);
+    this.#options.onDraw?.(last !== null && last !== undefined);
   }
 
   async #send() {
@@ -82,13 +131,11 @@ export class StartForm {
     }
     this.#params.show([]);
     const title = this.#title.value.trim();
-    const content = JSON.stringify([this.#backend.value, params, title]);
     this.#setSending(true);
     try {
-      const { snapshot } = await this.#client.start(this.#backend.value, params, {
-        key: this.#keyFor(content),
-        ...(title ? { title } : {}),
-      });
+      const { snapshot } = await this.#begin(params, title);
+      const { backend } = this;
+      if (this.#options.hasMemory && backend) remember(backend.name, params, backend.params);
       this.#attempt = { content: "", key: "" };
       if (this.#title.value.trim() === title) this.#title.value = ""; // else the next one's already
       this.#onStarted(snapshot);
@@ -97,6 +144,18 @@ export class StartForm {
     } finally {
       this.#setSending(false);
     }
+  }
+
+  /**
+   * @param {Record<string, unknown>} params
+   * @param {string} title
+   */
+  #begin(params, title) {
+    const { retryOf } = this.#options;
+    const key = this.#keyFor(JSON.stringify([this.#backend.value, params, title, retryOf]));
+    const named = { key, ...(title ? { title } : {}) };
+    if (retryOf) return this.#client.retry(retryOf, { params, replace: true, ...named });
+    return this.#client.start(this.#backend.value, params, named);
   }
 
   /**
@@ -129,7 +188,7 @@ export class StartForm {
 
   /** @param {Problem[]} problems */
   #showProblems(problems) {
-    this.#details.open = true; // a field in a closed one cannot take the focus
+    if (this.#details) this.#details.open = true; // a field in a closed one cannot take the focus
     const unplaced = this.#params.show(problems);
     showText(this.#alert, unplaced.map(({ message }) => message).join(" "));
   }
