@@ -58,7 +58,9 @@ class Pool:
         for process in multiprocessing.active_children():
             process.kill()
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            # Waited for, which is short now that its workers are dead: its thread must not close
+            # the pipe by which Python wakes it at the exit while Python writes to that.
+            self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:

@@ -39,7 +39,11 @@ def start(
     backend: Backend, job: JobValue, params: Mapping[str, Any], at: datetime
 ) -> Conversation[Change]:
     """Start a job: lookup, start, and where it is already over its outcome. Never raises."""
-    return _Talk(backend, job, params, at).start()
+    change = yield from _Talk(backend, job, params, at).start()
+    if isinstance(change, NotStarted) and job.start_sent is not None:
+        # An earlier start was sent and never answered: no answer to this one tells of that.
+        return replace(change, may_run=True)
+    return change
 
 
 def poll(

@@ -293,10 +293,10 @@ class Hub:
             await asyncio.sleep(RECONCILE_SECONDS)
             try:
                 await self.reconcile()
+                watched = (job for job, topic in self._topics.items() if topic.watchers)
+                await self.attendance.stay(watched, self._feeds)
             except Exception as exc:  # noqa: BLE001 - the database may be away for a while
                 logger.warning("not compared with the log; trying again", error=str(exc))
-            watched = (job for job, topic in self._topics.items() if topic.watchers)
-            await self.attendance.stay(watched, self._feeds)
             await self.recheck()
 
     def _recheck_soon(self) -> None:

@@ -71,7 +71,7 @@ class Connection:
             except (TimeoutError, ConnectionClosed) as error:
                 raise AssertionError(
                     f"{what} did not come ({error or type(error).__name__}); "
-                    f"the last frames: {self.frames[-5:]}"
+                    f"the last of {len(self.frames)} frames: {self.last_told()}"
                 ) from error
             if fits(frame):
                 return frame
@@ -100,7 +100,11 @@ class Connection:
             except ConnectionClosed as closed:
                 return closed.rcvd.code if closed.rcvd else 1006
             except TimeoutError as error:
-                raise AssertionError(f"still open; last frames: {self.frames[-5:]}") from error
+                raise AssertionError(f"still open; last frames: {self.last_told()}") from error
+
+    def last_told(self) -> list[Frame]:
+        """Return the last frames that say more than that the server is there."""
+        return [frame for frame in self.frames if frame["type"] != "heartbeat"][-8:]
 
     def settle(self) -> None:
         """Take all that the server sent before it could answer one more message."""

@@ -33,6 +33,15 @@ map.progress = ".body.progress"
 map.status_url = ".body.status_url"
 map.message = ".body.message"
 
+[backends.safe]
+base_url = "{url}"
+start = {{ path = "/jobs", json = "{{params}}", idempotent = true }}
+status.path = "/jobs/{{operation}}"
+cancel = {{ method = "POST", path = "/jobs/{{operation}}/cancel" }}
+poll = {{ min = 1, timeout = 5 }}
+map.operation = ".body.id"
+map.state = ".body.state"
+
 [backends.titled]
 preset = "progrock"
 base_url = "{url}"
@@ -230,6 +239,28 @@ def test_a_job_that_was_cancelled_before_its_start_is_never_sent(
     starting.start(job.id)
     assert (row_of(job)["state"], script.starts) == ("cancelled", [])
     assert [frame["state"] for frame in frames_of(job)] == ["pending", "cancelling", "cancelled"]
+
+
+def test_a_start_that_may_have_begun_is_answered_before_its_job_is_cancelled(
+    service: ScriptedBackend, tasks: Tasks
+) -> None:
+    # The second answer refuses the second request only; the first may run, and is to be stopped.
+    begun = Reply(status=202, body=lambda name: {"id": name})
+    script = service.script(start=[Reply(reset=True), Reply(status=500), begun])
+    job = asked_for(script, backend="safe")
+    for _ in range(2):
+        starting.start(job.id)
+        Job.objects.filter(id=job.id).update(due_at=now())
+    services.cancel_job(ANONYMOUS, str(job.id))
+    run_cancels(tasks)
+    assert row_of(job)["state"] == "cancelling"
+    starting.start(job.id)
+    Job.objects.filter(id=job.id).update(cancel_due_at=now())
+    run_cancels(tasks)
+    assert (len(script.starts), len(script.cancels)) == (3, 1)
+    look(job)
+    assert row_of(job)["state"] == "cancelled"
+    check_numbering(job)
 
 
 def test_a_cancel_and_the_start_at_once_leave_nothing_running(

@@ -87,7 +87,9 @@ def test_who_holds_the_line_is_given_up(
     assert_clear(complete, "backend_unreachable", "bad_reply", "start_unknown")
     assert plot.sent < MOST_SENT
     assert len(plot.of("start")) == 1
-    assert len(plot.of("poll")) in {0, 2}
+    # Two failures end it. The circuit counts those that it spares a job; a look whose worker was
+    # too late to write it is taken again.
+    assert len(plot.of("poll")) in ({0} if name.startswith("start") else {1, 2, 3, 4})
 
 
 CUT: dict[str, Answer] = {
