@@ -119,7 +119,10 @@ class Hub:
         that reading or handed on, and none falls between.
         """
         topic = self._topics.get(job)
-        if topic is None:
+        if topic is None and self._feeds:  # the last event may yet be on its way to them
+            topic = self._feed_topic(job, seq, facts, shard)
+            topic.known = seq
+        elif topic is None:
             topic = self._topics[job] = Topic(seq, facts, shard)
         if watcher not in topic.watchers:
             topic.add(watcher)
@@ -150,7 +153,7 @@ class Hub:
         if topic is not None:
             topic.discard(watcher)
             self.presence.go(job, watcher)
-            self._drop_unwatched(job, topic)
+            self._drop_unwatched(job, topic, is_over=topic.facts.state in TERMINAL)
 
     def watch_feed(self, watcher: Watcher) -> None:
         """Hand a watcher the events of all jobs; it chooses among them."""
