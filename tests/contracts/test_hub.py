@@ -407,6 +407,36 @@ async def test_a_feed_hears_of_a_running_job_though_messages_were_lost(hub: Hub)
 
 
 @pytest.mark.usefixtures("published")
+@pytest.mark.parametrize(("opened_later", "told"), [(0, [1, 2, 3]), (60, [3])])
+async def test_a_feed_gets_the_event_that_somebody_else_read_before_it_came(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, opened_later: float, told: list[int]
+) -> None:
+    reader = follow_feed(hub)
+    monkeypatch.setattr(hub, "_feed_since", time.time() + opened_later)
+    job, events = await lived(3)
+    other = follow(hub, job, 3)
+    hub.take(events[2])
+    await quiet(hub)
+    await hub.reconcile()
+    await quiet(hub)
+    assert reader.seqs(job) == told
+    hub.leave(other)
+
+
+@pytest.mark.usefixtures("published")
+async def test_a_job_that_ended_while_it_was_watched_is_not_kept_for_a_feed(hub: Hub) -> None:
+    reader = follow_feed(hub)
+    job, events = await lived(3, is_over=True)
+    watcher = follow(hub, job, 1)
+    for event in events:
+        hub.take(event)
+    await quiet(hub)
+    assert reader.seqs(job) == [1, 2, 3]
+    hub.leave(watcher)
+    assert not hub._topics
+
+
+@pytest.mark.usefixtures("published")
 async def test_jobs_that_ended_are_not_kept_for_a_feed(hub: Hub) -> None:
     watcher = follow_feed(hub)
     for _ in range(10):
