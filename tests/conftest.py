@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from tests.conformance.stack import last_lines
 from tests.postgres_process import PartMissingError, PostgresProcess
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
@@ -44,6 +45,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return next((room for room in TOGETHER if file.startswith(f"{room}/")), file)
 
     return ByRoom(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Show what the session's processes printed last beside a test that failed."""
+    report = yield
+    if report.failed and (lines := last_lines(item.config)):
+        report.sections.append(("The last lines of the processes", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="session")

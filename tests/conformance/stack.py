@@ -17,6 +17,7 @@ from tests.launcher_process import ROOT, Launcher
 from tests.scripted_backend import ScriptedBackend
 
 BACKENDS = Path(__file__).with_name("backends.toml")
+LINES_SHOWN = 80
 PASSWORD = "correct horse battery staple"
 NEW_VISITORS = """
 from django.contrib.auth import get_user_model
@@ -58,6 +59,12 @@ def tracebacks(config: pytest.Config) -> list[str]:
     return [
         f"{lines[number - 1]} / {line}" for number, line in enumerate(lines) if "Traceback" in line
     ]
+
+
+def last_lines(config: pytest.Config) -> list[str]:
+    """Return the last lines of the session's open processes, for who looks for a fault."""
+    stack = config.stash.get(_open_stack, None)
+    return stack.launcher.log.splitlines()[-LINES_SHOWN:] if stack else []
 
 
 def launch(running: ExitStack, environ: Mapping[str, str] | None = None) -> Stack:
