@@ -510,23 +510,24 @@ def test_nothing_is_wider_than_the_window(new_job: NewJob, open_job: OpenJob, wi
 def test_axe_finds_nothing(new_job: NewJob, open_job: OpenJob) -> None:
     job = new_job("Looked at", labels=["one"], params={"deep": {"er": [1]}, "stall_after": 0.5})
     tab = open_job(job)
-    assert_accessible(tab.page)  # empty
     steps = [
         {"name": "load", "state": "running", "progress": 10},
         {"name": "end", "state": "pending"},
     ]
-    job.report(**RUNNING, steps=steps, log=[f"line {number}" for number in range(60)])
+    job.report(**RUNNING, steps=steps, log=[f"line {number}" for number in range(9)])
     job.post("comments", text="Said.")
-    expect(tab.lines).to_have_count(60)
+    expect(tab.lines).to_have_count(9)
     expect(tab.page.locator("[data-part=condition]")).to_be_visible()
-    assert_accessible(tab.page)  # running, and stalled
     tab.button("Edit the title").click()
     tab.button("Edit the note").click()
     assert_accessible(tab.page)
-    for name in ("Share", "Copy as…"):
-        tab.button(name).click()
-        assert_accessible(tab.page)
-        tab.page.keyboard.press("Escape")
     job.report(state="failed", error="No.")
     expect(tab.state).to_have_text("Failed")
+    assert_accessible(tab.page)
+    tab.button("Copy as…").click()
+    assert_accessible(tab.page)
+    tab.page.keyboard.press("Escape")
+    tab.button("Share").click()
+    tab.button("Make a link").click()
+    expect(tab.page.get_by_label("Link", exact=True)).to_be_visible()
     assert_accessible(tab.page)

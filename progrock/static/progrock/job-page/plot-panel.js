@@ -3,11 +3,13 @@
 
 import { make, setAttribute, showText } from "../dom.js";
 import { STATE_WORDS } from "../format.js";
-import uPlot from "../vendor/uplot.js";
 import { curveSentence } from "./curve.js";
 import { axisText } from "./moments.js";
 import { coloursOf } from "./plot-colours.js";
 
+/** @typedef {import("../vendor/uplot.js").default} uPlot */
+/** @typedef {import("../vendor/uplot.js").default.AlignedData} AlignedData */
+/** @typedef {import("../vendor/uplot.js").default.Options} Options */
 /** @typedef {import("./curve.js").Curve} Curve */
 /** @typedef {import("../protocol.js").State} State */
 /** @typedef {{ low: number, high: number }} Range seconds until the end */
@@ -27,6 +29,9 @@ export class PlotPanel {
   #place = make("div", { class: "plot-place", role: "img", dir: "ltr" });
   #empty = make("p", { class: "panel-empty" });
   #key = make("p", { class: "help", hidden: true });
+  /** @type {typeof import("../vendor/uplot.js").default | null} */
+  #library = null; // loaded when there is something to draw: the page shows without waiting for it
+  #isLoading = false;
   /** @type {uPlot | null} */
   #plot = null;
   /** @type {Curve} */
@@ -87,11 +92,23 @@ export class PlotPanel {
   }
 
   #draw() {
-    if (!this.#plot && this.#place.clientWidth > 0) this.#make();
-    this.#plot?.setData(this.#data());
+    if (this.#plot) this.#plot.setData(this.#data());
+    else if (this.#library && this.#place.clientWidth > 0) this.#make(this.#library);
+    else this.#load();
   }
 
-  /** @returns {uPlot.AlignedData} */
+  async #load() {
+    if (this.#library || this.#isLoading) return;
+    this.#isLoading = true;
+    try {
+      this.#library = (await import("../vendor/uplot.js")).default;
+      this.#draw();
+    } catch {
+      this.#isLoading = false; // not to be had now: the next drawing asks again
+    }
+  }
+
+  /** @returns {AlignedData} */
   #data() {
     const { times, values } = this.#curve;
     const last = times.length - 1;
@@ -101,17 +118,19 @@ export class PlotPanel {
     const earlier = this.#earlier;
     if (!earlier || !earlier.times.length || !times.length) return [own[0], own[1], []];
     const shift = times[0] - earlier.times[0];
-    return uPlot.join([own, [earlier.times.map((at) => at + shift), earlier.values]], [[1, 1], [1, 1]]);
+    if (!this.#library) return [own[0], own[1], []];
+    return this.#library.join([own, [earlier.times.map((at) => at + shift), earlier.values]], [[1, 1], [1, 1]]);
   }
 
-  #make() {
+  /** @param {typeof import("../vendor/uplot.js").default} library */
+  #make(library) {
     const axis = {
       stroke: () => this.#colours.quiet,
       grid: { stroke: () => this.#colours.line, width: 1 },
       ticks: { show: false },
       font: `12px ${this.#colours.font}`,
     };
-    /** @type {uPlot.Options} */
+    /** @type {Options} */
     const options = {
       ...this.#size(),
       padding: [14, 28, 0, 0],
@@ -148,7 +167,7 @@ export class PlotPanel {
         setCursor: [(plot) => this.#read(plot)],
       },
     };
-    this.#plot = new uPlot(options, this.#data(), this.#place);
+    this.#plot = new library(options, this.#data(), this.#place);
   }
 
   /**

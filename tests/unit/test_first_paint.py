@@ -1,0 +1,43 @@
+"""What the page of a job loads before it is painted: named at once, and below its bound."""
+
+import gzip
+import re
+from pathlib import Path
+
+import progrock
+
+PACKAGE = Path(progrock.__file__).parent
+STATIC = PACKAGE / "static" / "progrock"
+TEMPLATES = PACKAGE / "templates" / "progrock"
+BUDGET_BYTES = 100 * 1024
+HTML_BYTES = 8 * 1024  # gzipped, of a page with a large snapshot
+IMPORT = re.compile(r'^(?:import|export)\s[^;]*?from "(\.[^"]+)";', re.MULTILINE)
+ADDRESS = re.compile(r"""<(?:link|script)[^>]*\{% static 'progrock/([^']+)' %\}""")
+
+
+def imported_by(module: Path) -> set[Path]:
+    """Return a module and all that it imports before it runs, however far down."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            names = IMPORT.findall(each.read_text())
+            waiting.extend((each.parent / name).resolve() for name in names)
+    return found
+
+
+def named_in(template: str) -> set[Path]:
+    return {STATIC / name for name in ADDRESS.findall((TEMPLATES / template).read_text())}
+
+
+def test_all_modules_of_the_page_of_a_job_are_named_in_its_head() -> None:
+    named = {path for path in named_in("_job_head.html") if path.suffix == ".js"}
+    assert named == imported_by(STATIC / "job-page.js")
+
+
+def test_the_first_paint_of_the_page_of_a_job_needs_less_than_100_kilobytes() -> None:
+    files = named_in("base.html") | named_in("_job_head.html")
+    total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
+    assert total + HTML_BYTES <= BUDGET_BYTES, f"{total} bytes and the page itself"
