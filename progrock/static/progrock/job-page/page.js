@@ -168,9 +168,9 @@ export class JobPage {
     return html`
       <div class="job-page" data-state=${job.state} data-condition=${job.complete ? "ok" : job.condition}>
         ${this.#lost()}
-        ${hero(this.#model, job, this.#actions)} ${failure(job, this.#setting.advice)} ${this.#result.element}
+        ${hero(this.#model, job, this.#actions)} ${failure(job, this.#setting.advice)}
         <div class="job-columns">
-          <div class="job-main">${this.#plot.element} ${this.#log.element}</div>
+          <div class="job-main">${this.#result.element} ${this.#plot.element} ${this.#log.element}</div>
           <div class="job-side">
             ${noteField(this.#actions.place("note", job))} ${this.#thread(job)}
             ${guard([job.params], () => parameters(job))} ${this.#timeline()}

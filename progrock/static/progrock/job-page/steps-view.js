@@ -74,6 +74,6 @@ function stepLine(step) {
   const isOver = ENDED.has(state);
   return html`<li class="step" data-state=${state ?? ""} aria-current=${state === "running" ? "step" : nothing}>
     <span class="step-name" dir="auto">${name || "Unnamed step"}</span>
-    <span class="step-state">${[isOver || !figure ? word : "", isOver ? "" : figure].filter(Boolean).join(" ")}</span>
+    <span class="step-state ${state === "succeeded" ? "unseen" : ""}">${[isOver || !figure ? word : "", isOver ? "" : figure].filter(Boolean).join(" ")}</span>
   </li>`;
 }
