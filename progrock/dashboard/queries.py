@@ -1,8 +1,10 @@
 """What the pages show, read for one visitor and made ready to be printed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
@@ -16,6 +18,13 @@ from progrock.protocol.messages import Filter
 
 PAGE_SIZE = 50
 
+STATE_GROUPS: dict[str, tuple[State, ...]] = {
+    "active": (State.PENDING, State.QUEUED, State.RUNNING, State.CANCELLING),
+    "failed": (State.FAILED, State.TIMED_OUT),
+    "succeeded": (State.SUCCEEDED,),
+    "cancelled": (State.CANCELLED,),
+}
+"""What the list can be narrowed to, by the names in its address."""
 STATE_WORDS = {
     State.PENDING: "Pending",
     State.QUEUED: "Queued",
@@ -28,8 +37,8 @@ STATE_WORDS = {
 }
 CONDITION_WORDS = {
     Condition.OK: "",
-    Condition.STALLED: "Stalled: nothing moves",
-    Condition.UNREACHABLE: "Backend does not answer",
+    Condition.STALLED: "Stalled",
+    Condition.UNREACHABLE: "No answer",
 }
 
 
@@ -42,6 +51,39 @@ class BackendChoice:
     description: str
     default: bool
     params: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which jobs the address of the list asks for; an empty text and False stand for all."""
+
+    state: str = ""
+    backend: str = ""
+    label: str = ""
+    mine: bool = False
+    q: str = ""
+
+    @classmethod
+    def of_query(cls, query: Mapping[str, str]) -> Self:
+        """Read the query of an address; what makes no sense is left out."""
+        state = query.get("state", "")
+        return cls(
+            state=state if state in STATE_GROUPS else "",
+            backend=query.get("backend", ""),
+            label=query.get("label", ""),
+            mine=query.get("mine") == "1",
+            q=query.get("q", "").replace("\0", ""),
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether any job is left out."""
+        return self != Wanted()
+
+    def address_with(self, state: str) -> str:
+        """Return the query of the same list with another group of states."""
+        fields = {**asdict(self), "state": state, "mine": "1" if self.mine else ""}
+        return urlencode({name: text for name, text in fields.items() if text})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +101,10 @@ class JobLine:
     message: str
     error: str
     created: datetime | None
+    labels: list[str]
+    owner: str
+    note: str
+    pinned: bool
 
 
 def backend_choices() -> list[BackendChoice]:
@@ -76,10 +122,20 @@ def backend_choices() -> list[BackendChoice]:
     ]
 
 
-def latest_jobs(who: Who) -> list[dict[str, Any]]:
-    """Return the snapshots of the newest jobs; those that still run come first."""
-    page, _ = queries.page_of_jobs(who, Filter(), PAGE_SIZE, None)
-    return sorted((snapshot(job, who) for job in page), key=lambda told: bool(told["complete"]))
+def latest_jobs(who: Who, wanted: Wanted) -> list[dict[str, Any]]:
+    """Return the snapshots of the newest jobs that are wanted.
+
+    Pinned ones come first, then those that still run.
+    """
+    filter_ = Filter(
+        state=list(STATE_GROUPS[wanted.state]) if wanted.state else None,
+        backend=wanted.backend or None,
+        label=wanted.label or None,
+        mine=wanted.mine,
+    )
+    page, _ = queries.page_of_jobs(who, filter_, PAGE_SIZE, None, wanted.q)
+    told = (snapshot(job, who) for job in page)
+    return sorted(told, key=lambda job: (not job["pinned"], bool(job["complete"])))
 
 
 def one_job(who: Who, job: UUID) -> dict[str, Any]:
@@ -104,4 +160,8 @@ def as_line(told: dict[str, Any], titles: dict[str, str]) -> JobLine:
         message="" if message == error else message,
         error=error,
         created=parse_datetime(told["created"]),
+        labels=told["labels"],
+        owner=told["owner"] or "",
+        note=told["note"],
+        pinned=told["pinned"],
     )

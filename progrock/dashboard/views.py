@@ -18,6 +18,13 @@ from progrock.errors import RequestError
 from progrock.identity import Who
 
 P = ParamSpec("P")
+STATE_TABS = {
+    "": "All",
+    "active": "In progress",
+    "failed": "Failed",
+    "succeeded": "Succeeded",
+    "cancelled": "Cancelled",
+}
 
 
 def page(
@@ -40,8 +47,20 @@ def page(
 
 @page
 def index(request: HttpRequest, who: Who) -> HttpResponse:
-    """The list of jobs, and the form that starts one."""
-    return render(request, "progrock/index.html", _context(queries.latest_jobs(who)))
+    """The list of jobs."""
+    wanted = queries.Wanted.of_query(request.GET.dict())
+    context = _context(queries.latest_jobs(who, wanted))
+    board = {
+        "user": who.name,
+        "backends": [{"name": each.name, "title": each.title} for each in context["backends"]],
+        "jobs": context["jobs_json"],
+    }
+    groups = [
+        {"name": name, "word": word, "query": wanted.address_with(name)}
+        for name, word in STATE_TABS.items()
+    ]
+    more = {"board": board, "wanted": wanted, "groups": groups}
+    return render(request, "progrock/index.html", context | more)
 
 
 @require_safe

@@ -2,8 +2,9 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, WebSocketRoute
+from playwright.sync_api import Page, Route, WebSocketRoute
 
 HELLO = {
     "type": "hello",
@@ -22,7 +23,9 @@ class PlayedServer:
         self.page = page
         self.sockets: list[WebSocketRoute] = []
         self.received: list[dict[str, Any]] = []
+        self.lists: dict[str, dict[str, Any]] = {}  # by cursor, or by states with a comma
         page.clock.install()
+        page.route("**/api/v1/jobs?*", self._list)
         page.route_web_socket("**/prog/", self._accept)
 
     def wait_until(self, condition: str) -> None:
@@ -38,6 +41,13 @@ class PlayedServer:
         while len(found := [item for item in self.received if item["action"] == action]) < count:
             self.page.wait_for_timeout(5)  # lets Playwright hand on what has come
         return found[count - 1]
+
+    def _list(self, route: Route) -> None:
+        """Answer `GET jobs` by `lists`, or by an empty page."""
+        query = parse_qs(urlsplit(route.request.url).query)
+        key = ",".join(query.get("cursor", query.get("state", [])))
+        page = self.lists.get(key, {"jobs": [], "next": None})
+        route.fulfill(content_type="application/json", body=json.dumps(page))
 
     def _accept(self, socket: WebSocketRoute) -> None:
         self.sockets.append(socket)

@@ -148,7 +148,7 @@ def test_a_result_is_shown_as_fits(
 def test_a_picture_is_shown_large(
     open_page: Callable[..., Dashboard], new_page: Callable[..., Page]
 ) -> None:
-    row = open_page().start("Picture", Width="64", Height="64", Iterations="50", Pause="0")
+    row = open_page().start("Picture", width=64, height=64, iterations=50, pause_ms=0)
     page = new_page()
     page.goto(f"/jobs/{row.job}")
     picture = JobTab(page).region("Result").locator("img")

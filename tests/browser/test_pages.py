@@ -17,7 +17,7 @@ def test_axe_finds_nothing(open_page: OpenPage, path: str) -> None:
 
 
 def test_axe_finds_nothing_on_the_page_of_a_job(open_page: OpenPage) -> None:
-    row = open_page().start("Looked at", backend="Flaky import", Rows="1000", Pause="0")
+    row = open_page().start("Looked at", backend="flaky", rows=1000, pause_ms=0)
     row.wait_for_state("Failed")
     tab = open_page(f"/jobs/{row.job}")
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("Looked at")

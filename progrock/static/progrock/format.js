@@ -30,6 +30,10 @@ export const CONDITION_WORDS = {
   unreachable: "Backend does not answer",
 };
 
+/** The same where there is little room.
+ * @type {Record<Condition, string>} */
+export const SHORT_CONDITION_WORDS = { ok: "", stalled: "Stalled", unreachable: "No answer" };
+
 const figures = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const shortClock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
@@ -79,6 +83,36 @@ export function etaText(seconds) {
   }
   if (seconds < 2 * DAY) return `about ${Math.round(seconds / HOUR)}${NO_BREAK}h left`;
   return `about ${Math.round(seconds / DAY)} days left`;
+}
+
+/**
+ * Return the range of an estimate, as coarse as it is: "1–4 min"; empty where its ends are alike.
+ * @param {number} low seconds
+ * @param {number} high seconds
+ */
+export function rangeText(low, high) {
+  const [per, unit] =
+    high < 100 ? [1, "s"] : high < 100 * MINUTE ? [MINUTE, "min"] : high < 2 * DAY ? [HOUR, "h"] : [DAY, "d"];
+  const [from, to] = [low, high].map((seconds) => figures.format(coarse(seconds / per)));
+  return from === to ? "" : `${from}–${to}${NO_BREAK}${unit}`;
+}
+
+/** @param {number} amount rounded to two digits, in halves below 3 and in fives above 20 */
+function coarse(amount) {
+  if (amount < 3) return Math.round(amount * 2) / 2;
+  return amount < 20 ? Math.round(amount) : Math.round(amount / 5) * 5;
+}
+
+/**
+ * Return an age, coarsely: "40 s", "12 min", "3 h", "2 d".
+ * @param {number} seconds
+ */
+export function ageText(seconds) {
+  const whole = Math.max(Math.floor(seconds), 0);
+  if (whole < MINUTE) return `${whole}${NO_BREAK}s`;
+  if (whole < HOUR) return `${Math.floor(whole / MINUTE)}${NO_BREAK}min`;
+  if (whole < 2 * DAY) return `${Math.floor(whole / HOUR)}${NO_BREAK}h`;
+  return `${Math.floor(whole / DAY)}${NO_BREAK}d`;
 }
 
 /**

@@ -23,14 +23,14 @@ export function afterEvent(job, frame) {
     progress: higher(job.progress, frame.progress),
     message: frame.message,
     eta: frame.eta,
-    eta_range: null,
+    eta_range: scaledRange(job, frame.eta),
     current: frame.current === undefined ? job.current : frame.current,
     total: frame.total === undefined ? job.total : frame.total,
     unit: frame.unit === undefined ? job.unit : frame.unit,
     steps: frame.steps ?? job.steps,
     started: job.started ?? (hasBegun && !frame.complete ? frame.at : null),
     updated: frame.at,
-    can: job.can.filter((what) => what !== "cancel" || canBeCancelled(frame)),
+    can: canAfter(job.can, frame),
   };
   if (frame.type === "complete") {
     after.result = frame.result ?? null;
@@ -76,9 +76,28 @@ export function meanProgress(jobs) {
   return known.length ? known.reduce((sum, progress) => sum + progress, 0) / known.length : null;
 }
 
-/** @param {EventFrame} frame */
-function canBeCancelled(frame) {
-  return !frame.complete && frame.state !== "cancelling";
+/**
+ * Return the range of a new estimate, which an event does not tell: as wide, for its size, as that
+ * of the last one.
+ * @param {Snapshot} job
+ * @param {number | null} eta
+ * @returns {[number, number] | null}
+ */
+function scaledRange({ eta: before, eta_range: range }, eta) {
+  if (!range || !before || eta === null) return null;
+  return [(range[0] / before) * eta, (range[1] / before) * eta];
+}
+
+/**
+ * Return what may be done with a job after an event: one that has ended is retried, by who may
+ * edit it.
+ * @param {string[]} can
+ * @param {EventFrame} frame
+ */
+function canAfter(can, { complete, state }) {
+  const isCancellable = !complete && state !== "cancelling";
+  const rest = can.filter((what) => what !== "retry" && (what !== "cancel" || isCancellable));
+  return complete && rest.includes("edit") ? ["retry", ...rest] : rest;
 }
 
 /**

@@ -56,6 +56,7 @@ export class LitElement extends HTMLElement {
   removeController(controller: ReactiveController): void;
   requestUpdate(name?: PropertyKey, before?: unknown): void;
   protected createRenderRoot(): HTMLElement | DocumentFragment;
+  protected performUpdate(): void | Promise<unknown>;
   protected shouldUpdate(changed: Map<PropertyKey, unknown>): boolean;
   protected willUpdate(changed: Map<PropertyKey, unknown>): void;
   protected update(changed: Map<PropertyKey, unknown>): void;
