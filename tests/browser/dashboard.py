@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-DEADLINE_MS = 15_000
+DEADLINE_MS = 30_000
 SLOW_FRACTAL = {"width": 200, "height": 200, "iterations": 50, "pause_ms": 100}
 """A small picture in 16 tiles: about two seconds of work."""
 
