@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
 
-from progrock.backends import push, registry
+from progrock.backends import registry
 from progrock.dashboard import queries
 from progrock.dashboard.advice import ADVICE, OTHERWISE, Advice, advice_on
 from progrock.dashboard.queries import JobLine
@@ -36,8 +36,7 @@ class JobPage:
 def read(who: Who, job: UUID) -> JobPage:
     """Return what a visitor sees of a job. Raises RequestError(unknown_job)."""
     told = queries.one_job(who, job)
-    titles = {choice.name: choice.title for choice in queries.backend_choices()}
-    titles |= {push.NAME: push.OFFER.title}
+    titles = queries.backend_titles()
     comments, _ = commenting.page_of_comments(who, told["job"], COMMENTS, None)
     return JobPage(
         line=queries.as_line(told, titles),

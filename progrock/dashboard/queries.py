@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
-from progrock.backends import registry
+from progrock.backends import push, registry
 from progrock.identity import Who
 from progrock.jobs import queries
 from progrock.jobs.snapshot import snapshot
@@ -40,17 +40,6 @@ CONDITION_WORDS = {
     Condition.STALLED: "Stalled",
     Condition.UNREACHABLE: "No answer",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BackendChoice:
-    """A backend as the start form offers it; `params` is its JSON Schema."""
-
-    name: str
-    title: str
-    description: str
-    default: bool
-    params: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,19 +96,10 @@ class JobLine:
     pinned: bool
 
 
-def backend_choices() -> list[BackendChoice]:
-    """Return all backends, in the order of the file."""
-    known = registry.backends()
-    return [
-        BackendChoice(
-            name=backend.name,
-            title=backend.title,
-            description=backend.description,
-            default=backend.name == known.default,
-            params=dict(backend.params_schema),
-        )
-        for backend in known.by_name.values()
-    ]
+def backend_titles() -> dict[str, str]:
+    """Return the titles of all backends by name, in the order of the file; `push` comes last."""
+    described = {backend.name: backend.title for backend in registry.backends().by_name.values()}
+    return described | {push.NAME: push.OFFER.title}
 
 
 def latest_jobs(who: Who, wanted: Wanted) -> list[dict[str, Any]]:

@@ -1,9 +1,8 @@
 """The pages. They say what is there when they are asked; what happens then comes to progrock.js."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
@@ -49,18 +48,16 @@ def page(
 def index(request: HttpRequest, who: Who) -> HttpResponse:
     """The list of jobs."""
     wanted = queries.Wanted.of_query(request.GET.dict())
-    context = _context(queries.latest_jobs(who, wanted))
-    board = {
-        "user": who.name,
-        "backends": [{"name": each.name, "title": each.title} for each in context["backends"]],
-        "jobs": context["jobs_json"],
+    jobs = queries.latest_jobs(who, wanted)
+    titles = queries.backend_titles()
+    context = {
+        "wanted": wanted,
+        "backends": titles.items(),
+        "groups": [(name, word, wanted.address_with(name)) for name, word in STATE_TABS.items()],
+        "lines": [queries.as_line(told, titles) for told in jobs],
+        "board": {"user": who.name, "backends": titles, "jobs": jobs},
     }
-    groups = [
-        {"name": name, "word": word, "query": wanted.address_with(name)}
-        for name, word in STATE_TABS.items()
-    ]
-    more = {"board": board, "wanted": wanted, "groups": groups}
-    return render(request, "progrock/index.html", context | more)
+    return render(request, "progrock/index.html", context)
 
 
 @require_safe
@@ -96,14 +93,3 @@ def start(request: HttpRequest, who: Who) -> HttpResponse:
     asked = request.GET
     shown = starting.start_page(who, asked.get("backend"), asked.get("retry"))
     return render(request, "progrock/start.html", {"page": shown})
-
-
-def _context(jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    choices = queries.backend_choices()
-    titles = {choice.name: choice.title for choice in choices}
-    return {
-        "backends": choices,
-        "backends_json": [asdict(choice) for choice in choices],
-        "jobs_json": jobs,
-        "lines": [queries.as_line(told, titles) for told in jobs],
-    }

@@ -44,11 +44,6 @@ class Dashboard:
         assert answer.ok, answer.text()
         return self.row(title)
 
-    def open_params(self) -> None:
-        """Open the folded part of the form."""
-        if not self.form.get_by_label("Pause", exact=True).is_visible():
-            self.form.get_by_text("Parameters", exact=True).click()
-
     def row(self, title: str) -> "Row":
         """Return the one job that has this title."""
         link = self.page.get_by_role("link", name=title, exact=True)

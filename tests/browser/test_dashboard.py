@@ -16,25 +16,22 @@ OpenPage = Callable[..., Dashboard]
 FIELDS = {"Width": "200", "Height": "200", "Iterations": "50", "Pause": "100"}
 
 
-def test_a_job_started_by_keyboard_alone_fills_its_bar(
-    open_page: OpenPage,
-) -> None:
-    tab = open_page()
+def test_a_job_started_by_keyboard_alone_fills_its_bar(open_page: OpenPage) -> None:
+    tab, jobs = open_page("/"), open_page("/")
+    tab.page.get_by_role("link", name="Start a job").press("Enter")
     keyboard = tab.page.keyboard
     tab.tab_to(tab.form.get_by_label("Title"))
     keyboard.type("By keyboard")
-    tab.tab_to(tab.form.locator("summary"))
-    keyboard.press("Enter")
     for label, value in FIELDS.items():
         tab.tab_to(tab.form.get_by_label(label, exact=True))
+        keyboard.press("ControlOrMeta+A")
         keyboard.type(value)
     tab.tab_to(tab.start_button)
     keyboard.press("Enter")
-
-    row = tab.row("By keyboard")
+    row = jobs.row("By keyboard")
     row.record()
-    row.wait_for_state("Running")
-    expect(tab.page).to_have_title(re.compile(r"^\d+\s% · Jobs · ProgRock$"))
+    expect(tab.page).to_have_url(re.compile(f"/jobs/{row.job}$"))
+    expect(jobs.page).to_have_title(re.compile(r"^\d+\s% · Jobs · ProgRock$"))
     expect(row.bar).to_have_attribute("aria-valuenow", "100")
     row.wait_for_state("Succeeded")
 
@@ -42,19 +39,19 @@ def test_a_job_started_by_keyboard_alone_fills_its_bar(
     assert len(row.recorded) > 3
     assert all(earlier < later for earlier, later in pairwise(row.recorded))
     expect(row.element.get_by_role("button", name="Cancel")).to_have_count(0)
-    expect(tab.page).to_have_title("Jobs · ProgRock")
+    expect(jobs.page).to_have_title("Jobs · ProgRock")
 
 
 def test_another_tab_shows_the_same_job_with_the_same_values(open_page: OpenPage) -> None:
     first, second = open_page(), open_page()
-    own = first.start("In two tabs", **SLOW_FRACTAL)
+    own = first.start("In two tabs", **(SLOW_FRACTAL | {"pause_ms": 500}))
     own.record()
     other = second.row("In two tabs")
     other.record()
     own.wait_for_state("Succeeded")
     other.wait_for_state("Succeeded")
     assert other.job == own.job
-    assert len(other.recorded) > 3
+    assert len(other.recorded) > 2
     assert own.recorded[-1] == other.recorded[-1] == 100
 
 
@@ -84,13 +81,7 @@ def test_a_page_outlives_the_web_server_and_tells_the_end_once(
 
     launcher.kill_child("web")
     expect(tab.banner).to_contain_text("Not connected. Last news at")
-    tab.form.get_by_label("Title").fill("Sent while away")
-    tab.start_button.click()
-    expect(tab.form.get_by_role("alert")).to_contain_text("Nothing was sent: try again")
-    expect(tab.form.get_by_label("Title")).to_have_value("Sent while away")
-
     expect(tab.banner).to_be_hidden()
-    expect(tab.form.get_by_role("alert")).to_be_hidden()
     row.wait_for_state("Succeeded")
     expect(tab.page.locator("#announcer")).to_have_text("Outlives succeeded")
     assert tab.page.evaluate("() => window.isTheSamePage")
@@ -111,26 +102,6 @@ def test_a_job_is_cancelled_from_the_page(open_page: OpenPage) -> None:
     expect(row.element.get_by_role("link", name="To be cancelled")).to_be_focused()
 
 
-def test_refused_parameters_are_shown_at_their_field(open_page: OpenPage) -> None:
-    tab = open_page()
-    tab.form.get_by_label("Title").fill("Too wide")
-    tab.open_params()
-    width = tab.form.get_by_label("Width", exact=True)
-    width.fill("999999")
-    tab.start_button.click()
-    expect(width).to_be_focused()
-    expect(width).to_have_attribute("aria-invalid", "true")
-    expect(width).to_have_accessible_description(re.compile("Enter 20,000 or less"))
-    expect(tab.form.get_by_label("Title")).to_have_value("Too wide")
-    expect(tab.page.get_by_role("link", name="Too wide")).to_have_count(0)
-
-    for label, value in FIELDS.items():
-        tab.form.get_by_label(label, exact=True).fill(value)
-    tab.start_button.click()
-    tab.row("Too wide")
-    expect(width).not_to_have_attribute("aria-invalid", "true")
-
-
 def test_a_failed_job_shows_its_reason(open_page: OpenPage) -> None:
     tab = open_page()
     row = tab.start("Fails half way", backend="flaky", rows=1000, fail_at=50, pause_ms=10)
@@ -139,18 +110,6 @@ def test_a_failed_job_shows_its_reason(open_page: OpenPage) -> None:
         "row 500 has 7 columns where 9 are expected"
     )
     assert 0 < row.value < 100
-
-
-def test_null_is_sent_for_a_field_that_is_said_to_be_none(open_page: OpenPage) -> None:
-    tab = open_page()
-    tab.form.get_by_label("Backend").select_option(label="Flaky import")
-    tab.open_params()
-    tab.form.get_by_label("none (null)").check()
-    tab.form.get_by_label("Title").fill("Does not fail")
-    for label, value in {"Rows": "1000", "Pause": "0"}.items():
-        tab.form.get_by_label(label, exact=True).fill(value)
-    tab.start_button.click()
-    tab.row("Does not fail").wait_for_state("Succeeded")
 
 
 def test_markup_in_a_title_is_shown_as_text(open_page: OpenPage) -> None:
@@ -206,7 +165,7 @@ def test_a_start_whose_answer_is_lost_is_not_repeated_by_pressing_again(
         server.on_message(from_server)
 
     page.route_web_socket("**/prog/", lose_the_first_answer)
-    page.goto("/")
+    page.goto("/start")
     tab = Dashboard(page)
     expect(tab.form.get_by_role("alert")).to_be_hidden()
     tab.form.get_by_label("Backend").select_option(label="Flaky import")
@@ -216,9 +175,9 @@ def test_a_start_whose_answer_is_lost_is_not_repeated_by_pressing_again(
     expect(tab.form.get_by_label("Title")).to_have_value("Only once")
     expect(tab.banner).to_be_hidden()
     tab.start_button.click()
-    expect(tab.form.get_by_label("Title")).to_have_value("")
+    expect(page).to_have_url(re.compile(f"/jobs/{answers[0]}$"))
     assert len(answers) == 2
-    assert answers[0] == answers[1] == tab.row("Only once").job
+    assert answers[0] == answers[1]
 
 
 def test_a_job_has_a_page_of_its_own(open_page: OpenPage) -> None:

@@ -17,11 +17,10 @@ import { JobStore } from "./store.js";
 import { Toolbar } from "./toolbar.js";
 
 /** @typedef {import("../protocol.js").Snapshot} Snapshot */
-/** @typedef {{ user: string | null, backends: { name: string, title: string }[], jobs: Snapshot[] }} PageData */
+/** @typedef {{ user: string | null, backends: Record<string, string>, jobs: Snapshot[] }} PageData */
 
 /** @type {PageData} */
 const { user, backends, jobs } = pageData("board");
-const backendTitles = new Map(backends.map(({ name, title }) => [name, title]));
 const pageTitle = document.title;
 
 const { client, announcer, complain } = openPage();
@@ -39,7 +38,7 @@ const selection = new Selection(find(document, "#selection", HTMLElement), store
 const list = new JobListElement();
 list.store = store;
 list.viewOf = (/** @type {Snapshot} */ { job, backend }) => ({
-  backend: backendTitles.get(backend) ?? backend,
+  backend: backends[backend] ?? backend,
   isSelected: selection.jobs.has(job),
   isBusy: actions.isBusy(job),
   notice: actions.noticeOf(job),
@@ -137,15 +136,5 @@ listenForKeys(
   help,
 );
 find(document, "#help-button", HTMLElement).addEventListener("click", () => help.showModal());
-
-const form = document.querySelector("#start-form");
-if (form instanceof HTMLFormElement) {
-  const { StartForm } = await import("../start-form.js");
-  new StartForm(form, client, pageData("backends"), (job) => {
-    store.put([job]);
-    announcer.tell(`${shortened(job.title, 80)} started`);
-    client.unwatch(job.job).catch(() => {}); // the feed tells of it
-  });
-}
 describe();
 client.connect();
