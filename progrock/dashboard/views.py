@@ -6,13 +6,14 @@ from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from progrock import identity
-from progrock.dashboard import job_page, queries, starting
+from progrock.dashboard import backends_page, job_page, queries, starting
 from progrock.errors import RequestError
 from progrock.identity import Who
 
@@ -93,3 +94,14 @@ def start(request: HttpRequest, who: Who) -> HttpResponse:
     asked = request.GET
     shown = starting.start_page(who, asked.get("backend"), asked.get("retry"))
     return render(request, "progrock/start.html", {"page": shown})
+
+
+@page
+def backends(request: HttpRequest, who: Who) -> HttpResponse:
+    """How the backends are."""
+    try:
+        told = backends_page.read(who)
+    except RequestError as exc:
+        raise PermissionDenied from exc
+    context = {"backends": told, "lines": [backends_page.as_line(each) for each in told]}
+    return render(request, "progrock/backends.html", context)

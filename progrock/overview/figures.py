@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from progrock.backends import registry
 from progrock.identity import Who
 from progrock.jobs import access
 from progrock.protocol.frames import timestamp
@@ -78,8 +79,17 @@ def _failure(failure: Any, who: Who) -> dict[str, Any]:
     job = failure.get("job")
     if not who.is_staff and not _may_see(who, job):
         return shown
-    told = {name: failure.get(name) for name in ("job", "message", "headers", "body", "is_cut")}
+    told = {
+        name: _masked(failure.get(name)) for name in ("job", "message", "headers", "body", "is_cut")
+    }
     return shown | told | {"is_hidden": False}
+
+
+def _masked(value: Any) -> Any:
+    """Return what a reply says without the secrets of any backend; its own are masked already."""
+    for backend in registry.backends().by_name.values():
+        value = backend.mask.value(value)
+    return value
 
 
 def _may_see(who: Who, job: str | None) -> bool:

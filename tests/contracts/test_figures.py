@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 
 from progrock import background_loop, identity
 from progrock.backends import registry
+from progrock.backends.loading import Backends
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job
@@ -279,3 +280,18 @@ def test_metrics_are_for_the_staff_where_the_settings_say_so(settings: Settings)
 def test_metrics_may_be_closed(settings: Settings) -> None:
     settings.PROGROCK_METRICS = "nobody"
     assert Client().get("/metrics").status_code == 404
+
+
+def test_pages_without_any_backend_say_what_to_do() -> None:
+    registry.replace_all(Backends(by_name={}, default=None))
+    for path in ("/backends", "/start"):
+        answer = Client().get(path)
+        assert answer.status_code == 200
+        assert "No backend is described yet" in answer.content.decode()
+
+
+def test_the_page_of_the_backends_is_for_who_may_come_in(settings: Settings) -> None:
+    settings.PROGROCK_ANONYMOUS = False
+    for path in ("/backends", "/start"):
+        answer = Client().get(path)
+        assert (answer.status_code, answer.url) == (302, f"/login/?next={path}")
