@@ -31,7 +31,7 @@ PARTS = {
     "write jobs": ("jobs.rows.write",),
     "write events": ("jobs.log._append",),
     "begin, commit": ("jobs.log.record", "jobs.log._record_held"),
-    "put together": ("polling.tick.record", "polling.tick._next_batch", "jobs.log._apply"),
+    "put together": ("polling.answers.record", "polling.answers.next_batch", "jobs.log._apply"),
     "publish": ("live.publishing.publish",),
     "re-arm": (
         "polling.lanes.arm",

@@ -38,11 +38,12 @@ def begin_work(sender: Any, **_: object) -> None:
 def end_work(**_: object) -> None:
     """Close what the worker holds open, and take back its sign of life."""
     from progrock import background_loop  # noqa: PLC0415 - needs Django
-    from progrock.polling import lane_threads, pulse, tick  # noqa: PLC0415
+    from progrock.polling import lane_threads, looks, pulse, staying  # noqa: PLC0415
 
     pulse.stop()
+    staying.stop()
     lane_threads.finish(DRAIN_SECONDS)
-    tick.close()
+    looks.close()
     background_loop.stop()
 
 

@@ -154,6 +154,8 @@ class Lane(models.Model):
     shard = models.PositiveSmallIntegerField()
     tick = models.PositiveBigIntegerField(default=0)
     armed_for = models.DateTimeField(null=True)  # null: none is under way
+    kept_until = models.DateTimeField(null=True)  # a tick stays with it so long
+    kept_by = models.CharField(max_length=100, default="", blank=True)  # the tick's worker
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["backend", "shard"], name="one_lane")]

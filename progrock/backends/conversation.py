@@ -1,7 +1,7 @@
 """What is said to a backend about one job, as generators: requests out, replies in. No I/O.
 
 A conversation yields each request and is sent its reply, and returns what follows for the job.
-Whoever drives it (`polling.tick` with `poller`, `polling.starting` and `backends try` with
+Whoever drives it (`polling.looks` with `poller`, `polling.starting` and `backends try` with
 requests) adds the sending and nothing else, so both transports say and read the same.
 """
 

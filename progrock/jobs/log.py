@@ -54,7 +54,8 @@ class Entry(NamedTuple):
     """One change to one job.
 
     `due` is when the look that brought it was due; `held` is the job as it was claimed;
-    `is_watched` is whether somebody watches it.
+    `is_watched` is whether somebody watches it. With `keep_until` whoever claimed it may keep it
+    for the next look, if that is no later.
     """
 
     job: UUID
@@ -62,12 +63,14 @@ class Entry(NamedTuple):
     due: datetime | None = None
     held: Stored | None = None
     is_watched: bool = True
+    keep_until: datetime | None = None
 
 
 class Recorded(NamedTuple):
     """What became of an entry. `due_at` is when the job falls due next; None: never.
 
-    `is_to_stop` says that the backend is to be told to stop it, now.
+    `is_to_stop` says that the backend is to be told to stop it, now. `kept` is the job as it is
+    now, where its claim goes on; another one falls to whoever claims it next.
     """
 
     job: JobValue
@@ -75,6 +78,7 @@ class Recorded(NamedTuple):
     shard: int
     due_at: datetime | None
     is_to_stop: bool = False
+    kept: Stored | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,21 +190,15 @@ def _apply(
             if row.job.backend != push.NAME:  # its jobs bring their own
                 policies[row.job.backend] = policy
         step = transitions.advance(changing.job, entry.change, policy, at)
-        due_at, is_to_stop = row.due_at, False
-        if step.accepted:
-            fields = changing.fields
-            fields |= step.fields
-            fields |= _scheduled(policy, entry, step, at)
-            if (stop := _stopped(changing.job, entry.change, step.job)) is not None:
-                is_to_stop = stop
-                fields["cancel_due_at"] = at if is_to_stop else None
-            due_at = fields.get("due_at", due_at)
-            changing.job = step.job
-            for event in step.events:
-                events.append((row, event))  # noqa: PERF401 - nearly always one
-            if entry.held is not None:
-                looked_at.append(_as_written(row, entry.change, step.job, fields))
-        recorded.append(Recorded(step.job, step.accepted, row.shard, due_at, is_to_stop))
+        if not step.accepted:
+            recorded.append(Recorded(step.job, False, row.shard, row.due_at))
+            continue
+        outcome, written = _take(changing, entry, step, policy, at)
+        recorded.append(outcome)
+        for event in step.events:
+            events.append((row, event))  # noqa: PERF401 - nearly always one
+        if written is not None:
+            looked_at.append(written)
     leases = {each.job.int: each.held.due_at for each in entries if each.held is not None}
     rows.write(
         [
@@ -215,12 +213,60 @@ def _apply(
     return recorded
 
 
-def _as_written(row: Stored, change: Change, job: JobValue, fields: Fields) -> Stored:
-    """Return a job as its row is after a look."""
+def _take(
+    changing: _Changing, entry: Entry, step: Step, policy: PollPolicy, at: datetime
+) -> tuple[Recorded, Stored | None]:
+    """Take a step of a job; return what became of it, and the job as it is to be remembered."""
+    row, fields, job = changing.stored, changing.fields, step.job
+    fields |= step.fields
+    following = _scheduled(policy, entry, step, at)
+    due_at = following.get("due_at", row.due_at)
+    is_kept = _may_be_kept(entry, step, following, policy)
+    fields |= _while_kept(step, following) if is_kept else following
+    if is_kept and fields.keys() == {"look"}:  # nothing is new: nothing is written
+        fields.clear()
+        job = changing.job
+    is_to_stop = _stopped(changing.job, entry.change, step.job)
+    if is_to_stop is not None:
+        fields["cancel_due_at"] = at if is_to_stop else None
+    changing.job = job
+    written = None if entry.held is None else _as_written(row, entry, job, fields)
+    kept = written if is_kept else None
+    outcome = Recorded(job, True, row.shard, due_at, bool(is_to_stop), kept)
+    return outcome, None if is_kept else written
+
+
+def _may_be_kept(entry: Entry, step: Step, following: Fields, policy: PollPolicy) -> bool:
+    """Whether who claimed a job looks at it again under the same lease.
+
+    Only while it is looked at as often as may be: another one is to be found in its row by those
+    who bring looks forward (`polling.attention`).
+    """
+    return (
+        entry.keep_until is not None
+        and entry.held is not None
+        and isinstance(entry.change, Observation | Unchanged)
+        and not step.job.state.is_terminal
+        and step.job.backend != push.NAME
+        and "held_until" not in following
+        and following["interval"] <= policy.min
+        and bool(following["due_at"] <= entry.keep_until)
+    )
+
+
+def _while_kept(step: Step, following: Fields) -> Fields:
+    """Return of the next look what is written while the lease goes on."""
+    interval = following["interval"]
+    return {} if interval == step.job.interval else {"interval": interval}
+
+
+def _as_written(row: Stored, entry: Entry, job: JobValue, fields: Fields) -> Stored:
+    """Return a job as its row is after a look; where that says no time, its lease goes on."""
     interval = fields.get("interval", job.interval)
     if interval != job.interval:
         job = job.evolve({"interval": interval})
-    return row.after(job, _seen(row, change), fields.get("due_at"))
+    lease_ends = None if entry.held is None else entry.held.due_at
+    return row.after(job, _seen(row, entry.change), fields.get("due_at", lease_ends))
 
 
 def _seen(row: Stored, change: Change) -> Seen | None:
@@ -255,6 +301,8 @@ def _scheduled(policy: PollPolicy, entry: Entry, step: Step, at: datetime) -> Fi
         is_watched=entry.is_watched,
     )
     new: Fields = {"due_at": due_at, "interval": interval, "claimed_by": ""}
+    if entry.keep_until is not None:  # since then it may have been looked at more than once
+        new["looked_at"] = at
     if retry_after is not None:
         new["held_until"] = schedule.held_until(retry_after, at)
     return new

@@ -192,8 +192,37 @@ def write(changes: Sequence[Changed]) -> None:
                 raise OvertakenError
 
 
+def release(kept: Sequence[tuple[Stored, datetime]], now: datetime) -> None:
+    """End the leases of jobs that were looked at until now: each falls due at its time.
+
+    One that another has taken up, or that was brought forward, is left alone.
+    """
+    vendor = connection.vendor
+    is_sqlite = vendor == "sqlite"
+    rows = [
+        (
+            _time(vendor, at),
+            _time(vendor, now),
+            stored.job.hex if is_sqlite else stored.job.id,
+            stored.job.look,
+            _time(vendor, stored.due_at),
+        )
+        for stored, at in sorted(kept, key=_by_id_of)  # one order for all: no deadlock
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Job._meta.db_table} SET due_at = %s, looked_at = %s, claimed_by = ''"
+            " WHERE id = %s AND look = %s AND due_at = %s",
+            rows,
+        )
+
+
 def _by_id(change: Changed) -> int:
     return change[0].id.int
+
+
+def _by_id_of(kept: tuple[Stored, datetime]) -> int:
+    return kept[0].job.id.int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ fall due again by themselves; when it is merely late, its look number is old and
 import math
 import os
 import socket
+from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -32,6 +33,7 @@ class Claim(NamedTuple):
     stored: Stored
     due: datetime
     lease_ends: datetime
+    last_begin: datetime  # of a request that is over before the lease is
     watched_until: float = 0.0  # Unix seconds
 
     @property
@@ -43,10 +45,6 @@ class Claim(NamedTuple):
     def params(self) -> dict[str, Any]:
         """The parameters that the job was started with."""
         return self.stored.params
-
-    def may_begin(self, timeout_seconds: float, now: datetime) -> bool:
-        """Whether a request that begins now is over before the lease is."""
-        return now + timedelta(seconds=timeout_seconds) < self.lease_ends
 
 
 def batch_size(
@@ -69,16 +67,27 @@ def batch_size(
 def lease_of(policy: PollPolicy, jobs: int) -> timedelta:
     """Return how long a claim of so many jobs holds: a second round of them may be asked for.
 
-    A look that could not be answered by then is not begun (`Claim.may_begin`).
+    A look that could not be answered by then is not begun (`Claim.last_begin`).
     """
     rounds = min(-(-jobs // policy.in_flight), 2)
     return MARGIN + timedelta(seconds=jobs / policy.per_second + rounds * policy.timeout)
 
 
 def claim_due(
-    backend: str, shard: int, policy: PollPolicy, now: datetime, most: int | None = None
+    backend: str,
+    shard: int,
+    policy: PollPolicy,
+    now: datetime,
+    most: int | None = None,
+    *,
+    until: datetime | None = None,
+    but: Container[int] = (),
 ) -> list[Claim]:
-    """Return the jobs of a lane that are due, those that wait longest first, now leased."""
+    """Return the jobs of a lane that are due, those that wait longest first, now leased.
+
+    The lease is for one look, and where `until` is given for all that begin before then. `but`
+    holds the ids, as numbers, of jobs that are being looked at just now.
+    """
     most = batch_size(policy) if most is None else most
     if most < 1:
         return []
@@ -87,13 +96,17 @@ def claim_due(
         jobs = Job.objects.filter(is_due).order_by("due_at")
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
-        due = rows.read_due(jobs[:most])
+        due = [each for each in rows.read_due(jobs[:most]) if each.number not in but]
         if not due:
             return []
         found = recall.find(due)
-        lease_ends = now + lease_of(policy, len(due))
+        lease_ends = max(now, until or now) + lease_of(policy, len(due))
         rows.lease(due, lease_ends, worker_name(), now)
-    return [_claimed(stored, each.due_at, lease_ends, each.watched_until) for each, stored in found]
+    last_begin = lease_ends - timedelta(seconds=policy.timeout)
+    return [
+        _claimed(stored, each.due_at, lease_ends, last_begin, each.watched_until)
+        for each, stored in found
+    ]
 
 
 def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> Claim | None:
@@ -115,7 +128,7 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
         if not found:
             return None
         Job.objects.filter(id=id_).update(look=F("look") + 1, start_sent=now, due_at=lease_ends)
-    return _claimed(found[0], found[0].due_at or now, lease_ends)
+    return _claimed(found[0], found[0].due_at or now, lease_ends, lease_ends)
 
 
 def hasten(id_: UUID, at: datetime) -> bool:
@@ -163,7 +176,12 @@ _worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
 
 
 def _claimed(
-    found: Stored, due: datetime, lease_ends: datetime, watched_until: float = 0.0
+    found: Stored,
+    due: datetime,
+    lease_ends: datetime,
+    last_begin: datetime,
+    watched_until: float = 0.0,
 ) -> Claim:
     job = found.job.evolve({"look": found.job.look + 1})
-    return Claim(found.after(job, found.seen, lease_ends), due, lease_ends, watched_until)
+    held = found.after(job, found.seen, lease_ends)
+    return Claim(held, due, lease_ends, last_begin, watched_until)

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
+from django.db.models import Q
 
+from progrock import clock
 from progrock.jobs import dispatch
 from progrock.jobs.log import Recorded
 from progrock.models import Job, Lane
@@ -18,6 +20,7 @@ from progrock.models import Job, Lane
 SPACING = timedelta(milliseconds=50)  # jobs that fall due closer together share a tick
 MOST_TRIES = 20  # against others that arm the same lane
 TICK_LOST_AFTER = timedelta(seconds=2)
+LONGEST_STAY = timedelta(seconds=20)  # a later end was written before the clock stepped back
 
 
 def arm(backend: str, shard: int, at: datetime, now: datetime) -> bool:
@@ -56,11 +59,27 @@ def arm_next(backend: str, shard: int, now: datetime, wait: timedelta = SPACING)
 
 
 def begin(backend: str, shard: int, tick: int) -> bool:
-    """Take the tick: True for the one call whose number is the armed one."""
-    taken = Lane.objects.filter(
-        backend=backend, shard=shard, tick=tick, armed_for__isnull=False
-    ).update(armed_for=None)
-    return taken == 1
+    """Take the tick: True for the one call whose number is the armed one.
+
+    While another tick stays with the lane there is nothing to do: it looks by itself at what falls
+    due, and arms the lane when it leaves.
+    """
+    armed = Lane.objects.filter(backend=backend, shard=shard, tick=tick, armed_for__isnull=False)
+    if armed.filter(_is_free(clock.now())).update(armed_for=None):
+        return True
+    armed.update(armed_for=None)
+    return False
+
+
+def keep(backend: str, shard: int, worker: str, until: datetime, now: datetime) -> bool:
+    """Have a tick stay with its lane until a time; False when another one does."""
+    free = Lane.objects.filter(_is_free(now), backend=backend, shard=shard)
+    return free.update(kept_until=until, kept_by=worker) == 1
+
+
+def let_go(worker: str, **lane: str | int) -> None:
+    """Have ticks be taken again: of one lane, or without one of all that a worker kept."""
+    Lane.objects.filter(kept_by=worker, **lane).update(kept_until=None, kept_by="")
 
 
 def overdue(late: datetime) -> list[tuple[str, int]]:
@@ -75,6 +94,11 @@ def overdue(late: datetime) -> list[tuple[str, int]]:
         Lane.objects.filter(armed_for__range=(late, soon)).values_list("backend", "shard")
     )
     return [lane for lane in lanes if lane not in ticking]
+
+
+def _is_free(now: datetime) -> Q:
+    is_kept = Q(kept_until__gt=now, kept_until__lte=now + LONGEST_STAY)
+    return Q(kept_until=None) | ~is_kept
 
 
 def _arm(backend: str, shard: int, at: datetime, now: datetime, *, force: bool) -> bool:

@@ -50,6 +50,7 @@ def take_over(worker: str) -> None:
         clock.check()
         now = clock.now()
         released = claim.release(worker, now)
+        lanes.let_go(worker)
         _resume_lanes(now, late=now + timedelta(microseconds=1))
         sweep()
     except DatabaseError as exc:  # the next sweep comes in a few seconds

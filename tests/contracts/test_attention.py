@@ -17,7 +17,7 @@ from progrock.live import attendance
 from progrock.live.hub import Hub
 from progrock.live.publishing import Facts, Published
 from progrock.models import FeedWatch, Job
-from progrock.polling import attention, tick, watched
+from progrock.polling import answers, attention, watched
 from progrock.polling.claim import claim_due
 from progrock.protocol.messages import StartRequest
 from tests.contracts.parts import (
@@ -48,7 +48,7 @@ def slow_job(**fields: Any) -> Job:
 def look_at_all(**seen: Any) -> list[Job]:
     """Look at what is due, as a tick does, and see the same of each job; return the jobs."""
     claims = claim_due("plain", 0, POLICY, now())
-    tick.record([(claim, Observation(look=claim.job.look, **seen)) for claim in claims])
+    answers.record([(claim, Observation(look=claim.job.look, **seen)) for claim in claims])
     return [Job.objects.get(id=claim.job.id) for claim in claims]
 
 
@@ -115,7 +115,7 @@ def test_watching_does_not_come_between_a_claim_and_its_answer(
     attention.come(ids, now())
     monkeypatch.setattr(log.rows, "read", lambda jobs: pytest.fail("the rows were read again"))
     change = Observation(look=claim.job.look, progress=7)
-    (outcome,) = tick.record([(claim, change)])
+    (outcome,) = answers.record([(claim, change)])
     assert outcome.accepted
     row = row_of(job)
     assert (row["progress"], row["watched_until"] > later(50).timestamp()) == (7, True)

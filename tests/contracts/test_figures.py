@@ -23,7 +23,7 @@ from progrock.backends.loading import Backends
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job
-from progrock.polling import tick
+from progrock.polling import looks
 from progrock.protocol.messages import StartRequest
 from progrock.telemetry import figures
 from tests.contracts.engine import Engine
@@ -70,7 +70,7 @@ def engine(redis_client: redis.Redis, described: None) -> Iterator[Engine]:
     """A worker."""
     with Engine(redis_client) as running:
         yield running
-    background_loop.run(tick._poller.close(), 10)
+    background_loop.run(looks.poller.close(), 10)
 
 
 def started(script: Script, who: identity.Who = ANONYMOUS) -> Job:

@@ -26,7 +26,7 @@ from progrock.backends import push, registry
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job, Lane
-from progrock.polling import starting, stopping, sweeping, tick
+from progrock.polling import looks, starting, stopping, sweeping, tick
 from progrock.protocol.messages import StartRequest
 from tests.contracts.parts import Tasks, check_numbering, frames_of, later, row_of
 from tests.launcher_process import ROOT
@@ -118,7 +118,7 @@ def _redis_url() -> str:
 def service() -> Iterator[ScriptedBackend]:
     with ScriptedBackend() as running:
         yield running
-        background_loop.run(tick._poller.close(), 10)
+        background_loop.run(looks.poller.close(), 10)
 
 
 @pytest.fixture

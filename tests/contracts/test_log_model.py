@@ -62,6 +62,7 @@ STEPS = 30
 BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
 ROUNDS = 12  # in which every job has to come to its end
 LEASE = timedelta(seconds=30)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 BACKENDS = ("plain", "safe", push.NAME)
 REMARKS = {"comment", "edited"}
 ENDS = sorted(TERMINAL)  # in one order in every run
@@ -395,6 +396,7 @@ class Log(RuleBasedStateMachine):
                     change=data.draw(answers(taken, is_start=is_start)),
                     due=taken.due,
                     held=taken.stored if not is_start and data.draw(st.integers(0, 3)) else None,
+                    keep_until=clock.now() + LEASE if data.draw(st.booleans()) else None,
                 )
             )
         if data.draw(st.booleans()):
@@ -413,7 +415,12 @@ class Log(RuleBasedStateMachine):
             is_due = entry.job not in over and look in {None, looks[entry.job]}
             assert outcome.accepted == is_due
             if outcome.accepted:
-                looks[entry.job] += look is not None
+                # What is kept and says nothing new leaves the look as it is.
+                if outcome.kept is None or outcome.job.look != looks[entry.job]:
+                    looks[entry.job] += look is not None
+                if outcome.kept is not None and outcome.due_at is not None:
+                    kept = Claim(outcome.kept, outcome.due_at, LATEST, LATEST)
+                    worker.waits_for.append((kept, False))
                 if outcome.job.state.is_terminal:
                     over.add(entry.job)
             self.note_start(outcome, entry.change)

@@ -18,7 +18,7 @@ from progrock.backends import registry
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job
-from progrock.polling import starting, tick
+from progrock.polling import looks, starting
 from progrock.polling.circuit import JOBS
 from progrock.polling.shared import standings
 from progrock.protocol.messages import StartRequest
@@ -75,7 +75,7 @@ def engine(redis_client: redis.Redis, described: None) -> Iterator[Engine]:
     """A worker."""
     with Engine(redis_client) as running:
         yield running
-    background_loop.run(tick._poller.close(), 10)
+    background_loop.run(looks.poller.close(), 10)
 
 
 def started(script: Script, backend: str = "told", count: int = 1) -> list[Job]:

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from progrock import background_loop
 from progrock.backends import registry
 from progrock.models import Job
-from progrock.polling import lanes, tick
+from progrock.polling import answers, lanes, looks
 from progrock.polling.claim import MARGIN
 from tests.contracts.engine import Engine
 from tests.contracts.parts import new_job, now
@@ -96,15 +96,15 @@ def service(real_parts: None, settings: Settings, mute: MuteService) -> Iterator
 def lags(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     """How long after they were due the polls of each backend were written, in seconds."""
     lags: dict[str, list[float]] = {"slow": [], "fast": []}
-    record = tick.record
+    record = answers.record
 
-    def timed(batch: list[tick.Answered]) -> object:
-        recorded = record(batch)
+    def timed(batch: list[answers.Answered], *more: datetime) -> object:
+        recorded = record(batch, *more)
         for claim, _ in batch:
             lags[claim.job.backend].append((now() - claim.due).total_seconds())
         return recorded
 
-    monkeypatch.setattr(tick, "record", timed)
+    monkeypatch.setattr(answers, "record", timed)
     return lags
 
 
@@ -148,7 +148,7 @@ def test_a_backend_that_hangs_delays_no_other(
         Job.objects.filter(backend="slow").delete()
         for each in mute.connections:  # what hangs is over
             each.close()
-    background_loop.run(tick._poller.close(), 10)
+    background_loop.run(looks.poller.close(), 10)
     # By orders: with the slow one's threads, slots or connections it would take its TIMEOUT.
     told = f"{beside:.3f} s beside the slow one, {alone:.3f} s alone"
     assert beside < max(10 * alone, TIMEOUT / 10), told

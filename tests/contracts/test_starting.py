@@ -13,7 +13,7 @@ from progrock.backends import registry
 from progrock.identity import ANONYMOUS
 from progrock.jobs import services
 from progrock.models import Job, Lane
-from progrock.polling import lanes, starting, stopping, tick
+from progrock.polling import lanes, looks, starting, stopping, tick
 from progrock.protocol.messages import StartRequest
 from tests.contracts.parts import Tasks, at_once, check_numbering, frames_of, later, now, row_of
 from tests.scripted_backend import Reply, Script, ScriptedBackend
@@ -54,7 +54,7 @@ def service() -> Iterator[ScriptedBackend]:
     """A service that does as it is told."""
     with ScriptedBackend() as running:
         yield running
-        background_loop.run(tick._poller.close(), 10)
+        background_loop.run(looks.poller.close(), 10)
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""Stay with a busy lane for some seconds: its jobs are claimed once and looked at again and again.
+
+A tick costs a Celery message, and each look of a job two writes of its row, for the claim and for
+its end. A tick that stays holds a job that is looked at as often as may be by one lease, knows by
+itself when it is due, and writes only what a look has changed. It asks the database for what else
+falls due all the same, so that who starts a job or brings a look forward need not know of it.
+Why it is right: docs/decisions/0015-staying.md.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from progrock import clock
+from progrock.backends import registry
+from progrock.backends.backend import Backend
+from progrock.jobs import recall, rows
+from progrock.live import publishing
+from progrock.polling import answers, lanes, looks
+from progrock.polling.answers import Answers, next_batch
+from progrock.polling.claim import Claim, claim_due, worker_name
+from progrock.polling.held import Held
+
+FEWEST = 20  # jobs due at once, that a tick stays for
+SECONDS = 10.0
+MOST = 4  # lanes of a process: each has a thread and a database connection meanwhile
+ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
+PUBLISH_SECONDS = 0.5
+_lock = threading.Lock()
+_stays = 0
+_is_ending = threading.Event()
+
+
+def begin(backend: Backend, shard: int) -> bool:
+    """Have the other ticks of a lane do nothing while this one stays; `stay` is to follow.
+
+    False when there are enough that stay.
+    """
+    global _stays  # noqa: PLW0603
+    with _lock:
+        if _stays >= MOST or _is_ending.is_set():
+            return False
+        _stays += 1
+    now = clock.now()
+    if lanes.keep(backend.name, shard, worker_name(), now + timedelta(seconds=SECONDS), now):
+        return True
+    _end()
+    return False
+
+
+def stay(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
+    """Look at these jobs and at those that fall due, until there are none or the time is over."""
+    stay = _Stay(backend, shard)
+    try:
+        stay.run(list(claims))
+    finally:
+        try:
+            stay.leave()
+        finally:
+            looks.note_answered(backend, len(stay.held.asked))
+            _end()
+
+
+def stop() -> None:
+    """Have all ticks leave their lanes soon: this worker ends."""
+    _is_ending.set()
+
+
+def _end() -> None:
+    global _stays  # noqa: PLW0603
+    with _lock:
+        _stays -= 1
+
+
+class _Stay:
+    def __init__(self, backend: Backend, shard: int) -> None:
+        self.held = Held()
+        self._backend = backend
+        self._shard = shard
+        self._answers = Answers()
+        self._has_left = False
+        self._until = clock.now() + timedelta(seconds=SECONDS)
+        self._ends_at = time.monotonic() + SECONDS  # whatever the clock says
+        self._round_at = time.monotonic() + ROUND_SECONDS
+
+    def run(self, claims: list[Claim]) -> None:
+        """Look at jobs until the stay is over and what was asked for is answered."""
+        last_lease_ends = self._until
+        while True:
+            if claims:
+                self.held.ask(claims)
+                looks.ask(self._backend, claims, self._answers)
+                last_lease_ends = max(last_lease_ends, claims[-1].lease_ends)
+            wait = ROUND_SECONDS if self._has_left else self._round_at - time.monotonic()
+            self._record(next_batch(self._answers, len(self.held.asked), max(wait, 0.0)))
+            if not self._has_left and self._is_over():
+                self.leave()
+            if self.held.is_empty or (self._has_left and clock.now() >= last_lease_ends):
+                return
+            claims = [] if self._has_left else self._due()
+
+    def leave(self) -> None:
+        """Leave the lane to its next tick, with what is kept; the answers to come are recorded."""
+        if self._has_left:
+            return
+        self._has_left = True
+        kept = [(claim.stored, claim.due) for claim in self.held.take_kept()]
+        rows.release(kept, clock.now())
+        recall.keep(stored for stored, _ in kept)
+        lanes.let_go(worker_name(), backend=self._backend.name, shard=self._shard)
+        lanes.arm_next(self._backend.name, self._shard, clock.now())
+
+    def _is_over(self) -> bool:
+        return (
+            time.monotonic() >= self._ends_at
+            or _is_ending.is_set()
+            or registry.find(self._backend.name) is not self._backend  # described anew
+        )
+
+    def _due(self) -> list[Claim]:
+        """Return the jobs that are to be looked at now, of those kept and of those in the rows."""
+        if time.monotonic() < self._round_at:
+            return []
+        self._round_at = time.monotonic() + ROUND_SECONDS
+        clock.check()
+        now, room = clock.now(), looks.room(self._backend)
+        due = self.held.take_due(now, room)
+        policy, most = self._backend.policy, room - len(due)
+        asked = self.held.asked.keys() | {claim.job.id.int for claim in due}
+        return due + claim_due(
+            self._backend.name, self._shard, policy, now, most, until=self._until, but=asked
+        )
+
+    def _record(self, batch: Sequence[answers.Answered]) -> None:
+        claims = {claim.job.id.int: claim for claim, _ in batch}
+        for claim in claims.values():
+            self.held.answered(claim)
+        looks.note_answered(self._backend, len(batch))
+        recorded = answers.record(batch, None if self._has_left else self._until)
+        for each in recorded:
+            if each.kept is not None and each.due_at is not None:
+                claim = claims[each.job.id.int]
+                self.held.keep(claim._replace(stored=each.kept, due=each.due_at))
+        publishing.settle(PUBLISH_SECONDS)
