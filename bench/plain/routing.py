@@ -8,11 +8,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.plain.settings")
 django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.urls import include, path  # noqa: E402
 
 from bench.plain.consumers import JobConsumer  # noqa: E402
 
-urlpatterns: list[object] = []
+urlpatterns = [path("celery-progress/", include("celery_progress.urls"))]
 application = ProtocolTypeRouter(
     {
         "http": django_application,

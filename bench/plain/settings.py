@@ -29,6 +29,7 @@ CHANNEL_LAYERS = {
     }
 }
 CELERY_BROKER_URL = "redis+socket://" + os.environ["REDIS_URL"].removeprefix("unix://")
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL  # that celery-progress reads; the polls keep nothing
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
