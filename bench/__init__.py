@@ -7,6 +7,7 @@
     polling   polls a second and worker core: plain, ours, a bare aiohttp loop
     fanout    deliveries a second and web core: plain, ours, a bare application, mosquitto
     asking    watchers a web core at two updates a second: celery-progress's polling, ours
+    idle      memory of a watcher that is told nothing: a bare WebSocket, ours
     latency   from the backend's reply to the client's frame: plain, ours
     client    microseconds to send a request and take its reply: ours, a bare aiohttp
     reading   microseconds to read one reply

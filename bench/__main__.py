@@ -6,13 +6,27 @@ import signal
 import sys
 import time
 
-from bench import asking, client, eta, fanout, latency, ledger, polling, reading, report, resume, scale
+from bench import (
+    asking,
+    client,
+    eta,
+    fanout,
+    idle,
+    latency,
+    ledger,
+    polling,
+    reading,
+    report,
+    resume,
+    scale,
+)
 
 BENCHES = {
     "polling": polling.run,
     "scale": scale.run,
     "fanout": fanout.run,
     "asking": asking.run,
+    "idle": idle.run,
     "resume": resume.run,
     "latency": latency.run,
     "client": client.run,

@@ -6,6 +6,7 @@ Each has a connection of its own that is kept open. How many answers have come s
 COUNTER, as 8 bytes.
 """
 
+import mmap
 import select
 import socket
 import struct
@@ -20,11 +21,16 @@ MARK = b'"progress"'  # once in each answer
 def ask(port: int, task: str, clients: int, counter: Path) -> None:
     """Ask for ever, in turn and evenly spread. Raises ConnectionError for another answer."""
     request = f"GET /celery-progress/{task}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    connections = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(clients)]
+    connections = [
+        socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(clients)
+    ]
     waiting = select.epoll()
     by_fd = {connection.fileno(): connection for connection in connections}
     for fd in by_fd:
         waiting.register(fd, select.EPOLLIN)
+    counter.write_bytes(bytes(8))
+    with counter.open("r+b") as file:
+        shown = mmap.mmap(file.fileno(), 8)
     received, asked, begin = 0, 0, time.monotonic()
     while True:
         due = int((time.monotonic() - begin) * clients / INTERVAL_SECONDS)
@@ -36,7 +42,7 @@ def ask(port: int, task: str, clients: int, counter: Path) -> None:
             if not said:
                 raise ConnectionError("the server closed a connection")
             received += said.count(MARK)
-        counter.write_bytes(struct.pack("<Q", received))
+        struct.pack_into("<Q", shown, 0, received)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A page with celery-progress asks for its task every half second; the view reads the task's state
 from the result backend, here the same Redis. Ours are told of two events a second. The same server
-and settings for both; how many watchers fill a core is told from the CPU time of some. What the view
-costs without any server, called as WSGI would call it, is beside it: no server makes it cheaper.
+and settings for both; how many watchers fill a core is told from the CPU time of some. Beside it is
+what the view costs without any server, called as WSGI would call it: no server makes it cheaper.
 """
 
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bench import report
 from bench.measuring import Window, measure
-from bench.processes import received, run as run_process
+from bench.processes import received
+from bench.processes import run as run_process
 from bench.stack import Side, Stack, stack
 
 PER_SECOND = 2.0

@@ -172,6 +172,7 @@ class Stack:
             "ws": "websockets-sansio",
             "ws-max-size": str(LARGEST_FRAME_BYTES),
             "ws-per-message-deflate": "false",
+            "ws-ping-interval": "600",  # the watchers only count, and answer none
             "timeout-graceful-shutdown": "1",
             "log-level": "warning",
         }
