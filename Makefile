@@ -3,7 +3,7 @@ PYTHON ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lint format bench lock vendor
+.PHONY: help run test lint format bench lock vendor screenshots
 
 help: ## show this list
 	@echo 'ProgRock, the progress broker for long-running jobs.'
@@ -46,6 +46,9 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --extra server --extra embedded -
 lock: .venv/dev.stamp ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade -o requirements.lock
 	$(COMPILE) --upgrade --group dev -c requirements.lock -o requirements-dev.lock
+
+screenshots: .venv/dev.stamp ## shoot every page with jobs of all kinds, into var/screenshots
+	$(BIN)/python scripts/screenshots.py
 
 vendor: ## make the vendored JavaScript libraries anew; needs npm
 	scripts/vendor.sh

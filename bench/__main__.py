@@ -8,6 +8,7 @@ import time
 
 from bench import (
     asking,
+    browser,
     client,
     eta,
     fanout,
@@ -33,6 +34,7 @@ BENCHES = {
     "reading": reading.run,
     "eta": eta.run,
     "ledger": ledger.run,
+    "browser": browser.run,
 }
 BUSY = 1.0  # load before the benches begin
 

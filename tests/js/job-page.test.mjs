@@ -8,7 +8,7 @@ const { EventLog } = await import(`${PLACE}/event-log.js`);
 const { timelineOf } = await import(`${PLACE}/timeline.js`);
 const { curveOf, curveSentence, rateOf } = await import(`${PLACE}/curve.js`);
 const { LogLines, partsOf } = await import(`${PLACE}/log-lines.js`);
-const { FieldEdit, AS_LABELS, labelsIn } = await import(`${PLACE}/field-edit.js`);
+const { FieldEdit, AS_LABELS, labelsIn } = await import(`${PLACE}/../field-edit.js`);
 const { snippetsOf } = await import(`${PLACE}/snippets.js`);
 const { adviceOn } = await import(`${PLACE}/advice.js`);
 

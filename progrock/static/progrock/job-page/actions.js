@@ -3,7 +3,7 @@
 
 import { CommentBox } from "./comments-view.js";
 import { CopyDialog } from "./copy-dialog.js";
-import { AS_LABELS, FieldEdit } from "./field-edit.js";
+import { AS_LABELS, FieldEdit } from "../field-edit.js";
 import { ShareDialog } from "./share-dialog.js";
 
 /** @typedef {import("../progrock.js").ProgRock} ProgRock */
@@ -47,7 +47,7 @@ export class JobActions {
     this.#onChange = onChange;
     this.shares = new ShareDialog((seconds) => api.share(seconds));
     this.comment = new CommentBox((text) => client.comment(job, text), onChange);
-    /** @type {import("./field-edit.js").Save} */
+    /** @type {import("../field-edit.js").Save} */
     const save = (set, version) => client.edit(job, set, version);
     this.#fields = {
       title: new FieldEdit("title", save, onChange),

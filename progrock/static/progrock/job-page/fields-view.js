@@ -4,7 +4,7 @@
 import { html, nothing, ref } from "../vendor/lit.js";
 
 /** @typedef {import("../protocol.js").Snapshot} Snapshot */
-/** @typedef {import("./field-edit.js").FieldEdit} FieldEdit */
+/** @typedef {import("../field-edit.js").FieldEdit} FieldEdit */
 /** @typedef {import("./model.js").EditMark} EditMark */
 
 /**

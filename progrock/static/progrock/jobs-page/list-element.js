@@ -149,9 +149,9 @@ export class JobListElement extends LitElement {
    */
   #row(job, index, now) {
     const view = this.viewOf(job);
-    const { isSelected, isBusy, notice, mark, backend } = view;
+    const { isSelected, isBusy, isAwaited, notice, mark, backend } = view;
     const waited = this.store.secondsSince(job);
-    const known = [job, isSelected, isBusy, notice, mark, backend, this.#tick];
+    const known = [job, isSelected, isBusy, isAwaited, notice, mark, backend, this.#tick];
     return html`<li class="row" data-job=${job.job} data-state=${job.state}
       data-condition=${job.complete ? "ok" : job.condition} .style=${`--index: ${index}`}
       aria-posinset=${index + 1} aria-setsize=${this.store.shown.length}

@@ -3,14 +3,17 @@
 
 import { consent } from "../dialog.js";
 import { find, pageData, showText } from "../dom.js";
+import { EndNotices } from "../end-notices.js";
 import { endText, percentText, shortened } from "../format.js";
 import { meanProgress } from "../job.js";
 import { openPage } from "../page.js";
+import { TabIcon } from "../tab-icon.js";
 import { JobActions } from "./actions.js";
 import { ChangeMarks } from "./change-marks.js";
 import { isNarrow } from "./filter.js";
 import { listenForKeys } from "./keys.js";
 import { JobListElement } from "./list-element.js";
+import { JobSheet } from "./sheet.js";
 import { Selection } from "./selection.js";
 import { Source } from "./source.js";
 import { JobStore } from "./store.js";
@@ -33,6 +36,8 @@ store.put(jobs);
 const source = new Source(client, store, () => describe());
 const actions = new JobActions(client, store);
 const marks = new ChangeMarks(client);
+const notices = new EndNotices(user);
+const icon = new TabIcon();
 const selection = new Selection(find(document, "#selection", HTMLElement), store, actions);
 
 const list = new JobListElement();
@@ -43,11 +48,16 @@ list.viewOf = (/** @type {Snapshot} */ { job, backend }) => ({
   isBusy: actions.isBusy(job),
   notice: actions.noticeOf(job),
   mark: marks.of(job),
+  isAwaited: notices.isFor(job),
 });
 for (const part of [selection, actions, marks]) {
   part.addEventListener("change", () => list.requestUpdate());
 }
 find(document, "#plain", HTMLElement).replaceWith(list);
+
+const sheet = new JobSheet(find(document, "#sheet", HTMLElement), store, client, (job) => {
+  list.reveal(job);
+});
 
 const count = find(document, "#count", HTMLElement);
 const empty = find(document, "#empty", HTMLElement);
@@ -59,8 +69,10 @@ const all = find(document, "#select-all", HTMLInputElement);
 function describe() {
   const { length } = store.shown;
   const active = store.shown.filter((job) => !job.complete).length;
-  const progress = percentText(meanProgress(store.shown));
-  document.title = [progress, pageTitle].filter(Boolean).join(" · ");
+  const mean = meanProgress(store.shown);
+  const isInNeed = store.shown.some((job) => !job.complete && job.condition !== "ok");
+  icon.show(mean, isInNeed);
+  document.title = [percentText(mean), pageTitle].filter(Boolean).join(" · ");
   showText(count, active ? `${active} in progress` : "");
   const isNarrowed = isNarrow(store.wanted);
   empty.hidden = length > 0 || isNarrowed;
@@ -90,12 +102,21 @@ async function cancelIfSure(job) {
   if (await consent(question, details, "Cancel the job")) actions.ask(job, "cancel");
 }
 
+/** @param {string} job */
+async function tellOfEnd(job) {
+  if (store.jobs.get(job)?.complete) return;
+  complain(await notices.toggle(job));
+  list.requestUpdate();
+}
+
 /** @type {Record<string, (job: string, target: HTMLElement) => void>} by `data-does` */
 const does = {
   select: (job) => selection.toggle(job),
+  edit: (job) => sheet.open(job),
   pin: (job) => actions.togglePin(job),
   cancel: (job) => actions.ask(job, "cancel"),
   retry: (job) => actions.ask(job, "retry"),
+  tell: tellOfEnd,
   label: (_, target) => toolbar.want({ label: target.dataset.label }),
 };
 list.addEventListener("click", (event) => {
@@ -113,8 +134,18 @@ all.addEventListener("change", () => (all.checked ? selection.all() : selection.
 store.addEventListener("change", () => describe());
 selection.addEventListener("change", () => describe());
 store.addEventListener("end", (event) => {
-  announcer.tell(endText(/** @type {CustomEvent<Snapshot>} */ (event).detail));
+  const { detail } = /** @type {CustomEvent<Snapshot>} */ (event);
+  announcer.tell(endText(detail));
+  notices.tell(detail);
 });
+
+const tellMine = document.querySelector("#tell-mine");
+if (tellMine instanceof HTMLInputElement) {
+  tellMine.checked = notices.isForMine;
+  tellMine.addEventListener("change", async () => {
+    complain(await notices.wishForMine(tellMine.checked));
+  });
+}
 
 const help = find(document, "#help", HTMLDialogElement);
 const withCurrent = (/** @type {(job: string) => void} */ act) => () => {
@@ -127,7 +158,9 @@ listenForKeys(
     k: () => list.move(-1),
     c: withCurrent(cancelIfSure),
     x: withCurrent((job) => selection.toggle(job)),
+    e: withCurrent((job) => sheet.open(job)),
     p: withCurrent((job) => actions.togglePin(job)),
+    n: withCurrent(tellOfEnd),
     r: withCurrent((job) => actions.ask(job, "retry")),
     Enter: withCurrent((job) => location.assign(`/jobs/${job}`)),
     Escape: () => selection.clear(),

@@ -25,6 +25,7 @@ import { html, nothing } from "../vendor/lit.js";
  * @property {string} backend its title
  * @property {boolean} isSelected
  * @property {boolean} isBusy something was asked of the job, and is not answered
+ * @property {boolean} isAwaited its end will be told by a notification
  * @property {string} notice why what was asked was refused
  * @property {{ by: string, what: string } | undefined} mark who else has just changed it, and what
  */
@@ -147,12 +148,16 @@ function ageOf(job, { now }) {
  * @param {Snapshot} job
  * @param {RowView} view
  */
-function buttonsOf(job, { isBusy }) {
-  const { can, pinned, state, title } = job;
+function buttonsOf(job, { isBusy, isAwaited }) {
+  const { can, complete, pinned, state, title } = job;
   const isCancelling = state === "cancelling";
   const busy = isBusy || isCancelling ? "true" : nothing;
   const cancel = isCancelling || can.includes("cancel");
   return html`
+    ${complete
+      ? nothing
+      : html`<button class="icon-button" type="button" data-does="tell" aria-pressed=${String(isAwaited)}
+          aria-label="Notify me when ${title} ends" title="Notify me at the end (n)">◷</button>`}
     ${can.includes("edit")
       ? html`<button class="icon-button" type="button" data-does="pin" aria-pressed=${String(pinned)}
             aria-label="Pin ${title}" title="Pin (p)">${pinned ? "★" : "☆"}</button>
