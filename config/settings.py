@@ -10,7 +10,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from config import env
+from config import env, layers
 from progrock.logs import configure as configure_logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -102,15 +102,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Redis: the broker, the layer, the pulse; may be emptied at any moment --------------------
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYER_URL = env.text("CHANNEL_LAYER_URL", REDIS_URL)
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # RESP3's reader in redis-py makes a text of each message for a log that nobody keeps.
-        "CONFIG": {"hosts": [{"address": CHANNEL_LAYER_URL, "protocol": 2}], "prefix": "progrock"},
-    }
-    if CHANNEL_LAYER_URL != "memory://"
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
+CHANNEL_LAYERS = {"default": layers.layer_of(CHANNEL_LAYER_URL, _database)}
+if CHANNEL_LAYER_URL == layers.DATABASE:
+    INSTALLED_APPS.append(layers.TABLES)
 
 _broker = env.text("CELERY_BROKER_URL", REDIS_URL)
 if _broker.startswith("unix://"):  # Celery spells a Redis socket differently from redis-py

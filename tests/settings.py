@@ -37,6 +37,8 @@ _ENVIRONMENT = {
 with mock.patch.dict(os.environ, _ENVIRONMENT, clear=True):
     from config.settings import *  # noqa: F403
 
+if TEST_DATABASE == "postgresql":
+    INSTALLED_APPS = [*INSTALLED_APPS, "channels_postgres"]  # noqa: F405
 # In memory, SQLite would have neither WAL nor the waiting of one writer for another.
 if TEST_DATABASE == "sqlite":
     DATABASES["default"]["TEST"] = {"NAME": str(TEST_DATA / "test.sqlite3")}  # noqa: F405

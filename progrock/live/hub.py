@@ -32,6 +32,7 @@ RECONCILE_SECONDS = 5.0
 FEED_WINDOW = timedelta(seconds=30)  # how far back the feed is compared with the log
 REOPEN_SECONDS = 1.0
 RECHECK_SECONDS = 0.5
+RENEW_SECONDS = 3_600.0  # layers forget who is in a group after a day (group_expiry)
 LOG_PAGE = 500
 TOLD_KEPT = 10_000
 CLOCK_SECONDS = 2.0  # that the clocks of servers may be apart
@@ -92,6 +93,8 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self.attendance = Attendance(self._run)
         self.presence = Presence(self, self._run)
+        self._channel: str | None = None  # the layer's, once there is one
+        self._entered_at = 0.0
         self._is_started = False
         self._is_rechecking = False
 
@@ -273,8 +276,8 @@ class Hub:
         if layer is None:
             raise RuntimeError("CHANNEL_LAYERS has no default layer")
         channel = await layer.new_channel()
-        for shard in range(conf.shards()):
-            await layer.group_add(group_of(shard), channel)
+        await self._enter(layer, channel)
+        self._channel = channel
         while True:
             message = await layer.receive(channel)
             if message["type"] == publishing.RIGHTS_TYPE:
@@ -283,6 +286,21 @@ class Hub:
             for packed in message["events"]:
                 if self._feeds or packed[0] in self._topics:  # else nobody here wants it
                     self.take(unpack(packed))
+
+    async def _enter(self, layer: Any, channel: str) -> None:
+        for shard in range(conf.shards()):
+            await layer.group_add(group_of(shard), channel)
+        self._entered_at = time.monotonic()
+
+    async def _stay(self) -> None:
+        """Enter the groups again before the layer forgets who is in them."""
+        channel, layer = self._channel, get_channel_layer()
+        if channel is None or time.monotonic() - self._entered_at < RENEW_SECONDS:
+            return
+        try:
+            await self._enter(layer, channel)
+        except Exception as exc:  # noqa: BLE001 - whatever a layer raises
+            logger.warning("the groups were not entered again; trying later", error=str(exc))
 
     async def _beat(self) -> None:
         while True:
@@ -301,6 +319,7 @@ class Hub:
             except Exception as exc:  # noqa: BLE001 - the database may be away for a while
                 logger.warning("not compared with the log; trying again", error=str(exc))
             await self.recheck()
+            await self._stay()
 
     def _recheck_soon(self) -> None:
         """Look at the rights again in a moment: the hint comes before the change is made."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.apps import apps
 from django.db import Error as DatabaseError
 from django.db import connection
 
@@ -104,6 +105,7 @@ def prune() -> int:
     now = clock.now()
     IdempotencyKey.objects.filter(created__lt=now - KEY_KEPT).delete()
     attention.forget_feeds(now)
+    _prune_layer(now)
     with connection.cursor() as cursor:
         cursor.execute(
             f"DELETE FROM {Event._meta.db_table} WHERE seq <= ("
@@ -111,3 +113,12 @@ def prune() -> int:
             [conf.events_kept()],
         )
         return int(cursor.rowcount)
+
+
+def _prune_layer(now: datetime) -> None:
+    """Delete what the PostgreSQL layer leaves lying: its messages, and members that are gone."""
+    if not apps.is_installed("channels_postgres"):
+        return
+    for name in ("Message", "GroupChannel"):
+        left = apps.get_model("channels_postgres", name)
+        left._default_manager.filter(expire__lt=now).delete()  # noqa: SLF001 - documented so

@@ -14,6 +14,7 @@ from progrock.backends import registry
 from progrock.live import publishing
 from progrock.live.publishing import Published
 from progrock.polling import limits, watched
+from tests.contracts.layers import LAYERS, drop_connections, layer_settings
 from tests.contracts.parts import Tasks
 
 BACKENDS = """
@@ -62,6 +63,16 @@ def real_parts(
 def tasks(redis_client: redis.Redis) -> Tasks:
     """The Celery tasks that wait in Redis."""
     return Tasks(redis_client)
+
+
+@pytest.fixture(params=LAYERS)
+def layer(
+    request: pytest.FixtureRequest, settings: Settings, redis_server: str, transactional_db: None
+) -> Iterator[str]:
+    """Each channel layer in turn."""
+    settings.CHANNEL_LAYERS = layer_settings(request.param, redis_server)
+    yield request.param
+    drop_connections(request.param)
 
 
 @pytest.fixture

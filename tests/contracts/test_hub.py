@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,8 @@ import pytest
 import redis
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from pytest_django.fixtures import Settings
 
+from config.layers import DATABASE
 from progrock.backends import registry
 from progrock.identity import ANONYMOUS
 from progrock.jobs import editing, log, queries
@@ -68,9 +69,13 @@ async def hub() -> AsyncIterator[Hub]:
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No comparison with the log but the one that a test asks for."""
-    monkeypatch.setattr(hub_module, "RECONCILE_SECONDS", 3_600.0)
+def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No comparison with the log but the one that a test asks for.
+
+    PostgreSQL's layer may lose a message (0015), so there the hub compares as it always does.
+    """
+    name = request.getfixturevalue("layer") if "layer" in request.fixturenames else ""
+    monkeypatch.setattr(hub_module, "RECONCILE_SECONDS", 0.2 if name == DATABASE else 3_600.0)
 
 
 async def eventually(look: Callable[[], object], what: str) -> None:
@@ -490,21 +495,6 @@ async def test_without_watchers_nothing_is_kept(hub: Hub) -> None:
 
 # --- through the layer ---------------------------------------------------------------------------
 
-LAYERS = {
-    "memory": lambda _: {"BACKEND": "channels.layers.InMemoryChannelLayer"},
-    "redis": lambda url: {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [url], "prefix": "progrock"},
-    },
-}
-
-
-@pytest.fixture(params=LAYERS)
-def layer(request: pytest.FixtureRequest, settings: Settings, redis_server: str) -> str:
-    """Each channel layer in turn."""
-    settings.CHANNEL_LAYERS = {"default": LAYERS[request.param](redis_server)}
-    return str(request.param)
-
 
 async def listening(hub: Hub, watcher: Collector) -> None:
     """Start the hub, and wait until messages of the layer reach it."""
@@ -530,10 +520,17 @@ async def listening(hub: Hub, watcher: Collector) -> None:
 
 async def send(*events: Published) -> None:
     """Send events through the layer, as one message."""
+    await send_message({"type": MESSAGE_TYPE, "events": [_packed(event) for event in events]})
+
+
+async def send_message(message: dict[str, Any]) -> None:
+    """Send a message through the layer."""
     found = get_channel_layer()
     assert found is not None
-    message = {"type": MESSAGE_TYPE, "events": [_packed(event) for event in events]}
-    await found.group_send(group_of(0), message)
+    with suppress(
+        RuntimeError
+    ):  # PostgreSQL's, while another event loop uses it (0015): it is lost
+        await found.group_send(group_of(0), message)
 
 
 @pytest.mark.usefixtures("layer", "silent")
@@ -587,16 +584,34 @@ async def test_a_message_that_makes_no_sense_does_not_deafen_the_hub(
     await listening(hub, watcher)
     job, events = await lived(3)
     hub.watch(watcher, str(job.id), 1, FACTS, job.shard)
-    found = get_channel_layer()
-    assert found is not None
     for nonsense in ({"events": [[1, 2]]}, {"events": None}, {}):
-        await found.group_send(group_of(0), {"type": MESSAGE_TYPE, **nonsense})
+        await send_message({"type": MESSAGE_TYPE, **nonsense})
     for _ in range(200):
         await send(events[1])
         await asyncio.sleep(0.01)
         if watcher.seqs(job):
             break
     assert watcher.seqs(job)[:1] == [2]
+
+
+async def test_a_hub_enters_its_groups_again_before_they_forget_it(
+    hub: Hub, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "RECONCILE_SECONDS", 0.01)
+    monkeypatch.setattr(hub_module, "RENEW_SECONDS", 0.0)
+    found = get_channel_layer()
+    assert found is not None
+    entered: list[str] = []
+    enter = found.group_add
+
+    async def counted(group: str, channel: str) -> None:
+        await enter(group, channel)
+        entered.append(channel)
+
+    monkeypatch.setattr(found, "group_add", counted)
+    await listening(hub, Collector())
+    await eventually(lambda: len(entered) >= 3, "the groups were entered again")
+    assert len(set(entered)) == 1
 
 
 async def test_when_redis_drops_the_connection_the_watchers_are_told_all_the_same(

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from pytest_django.fixtures import Settings
 
 from progrock.jobs.changes import CancelRequested, Observation
@@ -155,3 +157,18 @@ def test_a_sweep_is_a_sign_of_life(tasks: Tasks) -> None:
     assert age < 10
     tasks.clear()
     assert pulse.age_seconds() is None
+
+
+if settings.TEST_DATABASE == "postgresql":  # where its layer can be
+
+    def test_what_the_layer_leaves_in_the_database_is_deleted() -> None:
+        message = apps.get_model("channels_postgres", "Message")
+        member = apps.get_model("channels_postgres", "GroupChannel")
+        for expire in (later(-1), later(60)):
+            message.objects.create(channel="specific.a!b", message=b"", expire=expire)
+            member.objects.create(group_key="events.0", channel="specific.a!b", expire=expire)
+
+        sweeping.prune()
+
+        for kept in (message, member):
+            assert [row.expire > now() for row in kept.objects.all()] == [True]
