@@ -1,4 +1,4 @@
-"""Run ticks in this process and tell what each part of them cost.
+"""Run ticks in this process, each with all jobs due, and tell what each part of them cost.
 
     python -m bench.ticks COUNT FILE
 
@@ -23,7 +23,7 @@ import orjson
 from bench.stack import BACKEND_NAME
 
 PARTS = {
-    "claim": ("polling.tick.claim_due", "jobs.rows.read"),
+    "claim": ("polling.tick.claim_due", "polling.staying.claim_due", "jobs.rows.read"),
     "build the request": ("backends.building.context_of", "backends.building.status_request"),
     "reading": ("backends.reading.read_poll",),
     "transition": ("jobs.transitions.advance",),
@@ -31,12 +31,18 @@ PARTS = {
     "write jobs": ("jobs.rows.write",),
     "write events": ("jobs.log._append",),
     "begin, commit": ("jobs.log.record", "jobs.log._record_held"),
-    "put together": ("polling.answers.record", "polling.answers.next_batch", "jobs.log._apply"),
+    "put together": (
+        "polling.answers.record",
+        "polling.staying.next_batch",
+        "polling.staying._Stay._record",
+        "jobs.log._apply",
+    ),
     "publish": ("live.publishing.publish",),
     "re-arm": (
         "polling.lanes.arm",
         "polling.lanes.arm_next",
         "polling.lanes.begin",
+        "polling.staying._Stay.leave",
         "jobs.dispatch.send_tick",
     ),
 }
@@ -54,13 +60,16 @@ class Ledger:
 
     def wrap(self, part: str, path: str) -> None:
         """Put a timed function in the place of `progrock.PATH`; note one that is gone."""
-        module_name, _, name = path.rpartition(".")
-        module = sys.modules.get(f"progrock.{module_name}")
-        inner = getattr(module, name, None)
+        owner_name, _, name = path.rpartition(".")
+        owner: Any = sys.modules.get(f"progrock.{owner_name}")
+        if owner is None:  # a class
+            module_name, _, class_name = owner_name.rpartition(".")
+            owner = getattr(sys.modules.get(f"progrock.{module_name}"), class_name, None)
+        inner = getattr(owner, name, None)
         if inner is None:
             self.missing.append(path)
         else:
-            setattr(module, name, self._timed(part, inner))
+            setattr(owner, name, self._timed(part, inner))
 
     def _timed(self, part: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -90,42 +99,49 @@ def main() -> None:
     from progrock import background_loop, collector  # noqa: PLC0415
     from progrock.live import publishing  # noqa: PLC0415
     from progrock.models import Job, Lane  # noqa: PLC0415
-    from progrock.polling import lanes, tick  # noqa: PLC0415
+    from progrock.polling import lanes, looks, tick  # noqa: PLC0415
+
+    asked, ask = [0], looks.ask
+
+    def count_asked(backend: Any, claims: Sequence[Any], *more: Any) -> None:
+        asked[0] += len(claims)
+        ask(backend, claims, *more)
 
     def run_once() -> int:
+        before = asked[0]
         now = datetime.now(UTC)
         Job.objects.update(due_at=now)
         lanes.arm_now(BACKEND_NAME, 0, now)
         number = Lane.objects.get(backend=BACKEND_NAME, shard=0).tick
         start = time.process_time(), time.clock_gettime(loop_clock)
-        looked = tick.run_tick(BACKEND_NAME, 0, number)
+        tick.run_tick(BACKEND_NAME, 0, number)
         whole[0] += time.process_time() - start[0]
         whole[1] += time.clock_gettime(loop_clock) - start[1]
-        return looked
+        return asked[0] - before
 
     whole = [0.0, 0.0]  # the process, and the event loop's thread
+    looks.ask = count_asked
     loop_clock = background_loop.run(_own_clock(), 5)
     publish = publishing.publish
-    for _ in range(2):  # connections and caches
-        run_once()
+    run_once()  # connections and caches
     ledger = Ledger()
     for part, paths in PARTS.items():
         for path in paths:
             ledger.wrap(part, path)
     whole[:] = 0.0, 0.0
     collector.settle()
-    looks = sum(run_once() for _ in range(count))
+    polls = sum(run_once() for _ in range(count))
 
-    micros = {part: 1e6 * ledger.seconds[part] / looks for part in PARTS}
+    micros = {part: 1e6 * ledger.seconds[part] / polls for part in PARTS}
     sending = time.clock_gettime(loop_clock)
     for batch in ledger.batches:
         publish(batch)
     background_loop.run(_settled(), 60)
-    sending = 1e6 * (time.clock_gettime(loop_clock) - sending) / looks
+    sending = 1e6 * (time.clock_gettime(loop_clock) - sending) / polls
     micros["publish"] += sending
-    loop = 1e6 * (whole[1] - ledger.on_loop) / looks
+    loop = 1e6 * (whole[1] - ledger.on_loop) / polls
     micros["request"] = loop - sending
-    micros["whole"] = 1e6 * whole[0] / looks
+    micros["whole"] = 1e6 * whole[0] / polls
     micros["the rest"] = 2 * micros["whole"] - sum(micros.values())
     order = [*PARTS, "request", "the rest", "whole"]
     result = {part: micros[part] for part in order}

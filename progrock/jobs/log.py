@@ -145,6 +145,38 @@ def remark(id_: UUID, make: Callable[[Job, datetime], Remark]) -> Job:
     return row
 
 
+def unmoved(entry: Entry, policy: PollPolicy, at: datetime) -> Recorded | None:
+    """Return what becomes of a job that is kept, where there is nothing to write of it.
+
+    None where there is: then it is for `record`. Its look stays as it is, and no database is
+    asked; what has changed in the row is found out when there is something to write.
+    """
+    change, held = entry.change, entry.held
+    if type(change) is not Unchanged or entry.keep_until is None or held is None:
+        return None
+    job = held.job
+    if change.retry_after is not None or change.look != job.look or job.backend == push.NAME:
+        return None
+    if transitions.is_news(job, change, policy, at):
+        return None
+    due_at, interval = schedule.next_look(
+        policy,
+        job,
+        due=entry.due or at,
+        at=at,
+        changed=False,
+        retry_after=None,
+        chance=0.0,
+        place=schedule.place_of(job.id),
+        is_watched=entry.is_watched,
+    )
+    if due_at is None or due_at > entry.keep_until or not interval == job.interval <= policy.min:
+        return None
+    if change.seen is not None:
+        held = held.after(job, change.seen, held.due_at)
+    return Recorded(job, True, held.shard, due_at, kept=held)
+
+
 def _record_held(
     entries: Sequence[Entry], policy_of: Policies, at: datetime
 ) -> list[Recorded] | None:
@@ -217,22 +249,19 @@ def _take(
     changing: _Changing, entry: Entry, step: Step, policy: PollPolicy, at: datetime
 ) -> tuple[Recorded, Stored | None]:
     """Take a step of a job; return what became of it, and the job as it is to be remembered."""
-    row, fields, job = changing.stored, changing.fields, step.job
+    row, fields = changing.stored, changing.fields
     fields |= step.fields
     following = _scheduled(policy, entry, step, at)
     due_at = following.get("due_at", row.due_at)
     is_kept = _may_be_kept(entry, step, following, policy)
     fields |= _while_kept(step, following) if is_kept else following
-    if is_kept and fields.keys() == {"look"}:  # nothing is new: nothing is written
-        fields.clear()
-        job = changing.job
     is_to_stop = _stopped(changing.job, entry.change, step.job)
     if is_to_stop is not None:
         fields["cancel_due_at"] = at if is_to_stop else None
-    changing.job = job
-    written = None if entry.held is None else _as_written(row, entry, job, fields)
+    changing.job = step.job
+    written = None if entry.held is None else _as_written(row, entry, step.job, fields)
     kept = written if is_kept else None
-    outcome = Recorded(job, True, row.shard, due_at, bool(is_to_stop), kept)
+    outcome = Recorded(step.job, True, row.shard, due_at, bool(is_to_stop), kept)
     return outcome, None if is_kept else written
 
 

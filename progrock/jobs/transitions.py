@@ -60,6 +60,11 @@ def advance(job: JobValue, change: Change, policy: PollPolicy, at: datetime) -> 
     return _numbered(job, new, log, at)
 
 
+def is_news(job: JobValue, change: Unchanged, policy: PollPolicy, at: datetime) -> bool:
+    """Whether a reply that says the same changes the job all the same."""
+    return job.state.is_terminal or bool(_unchanged(job, change, policy, at)[0])
+
+
 def _is_overtaken(job: JobValue, change: Change) -> bool:
     if change.look is not None:
         return change.look != job.look

@@ -26,6 +26,7 @@ FEWEST = 20  # jobs due at once, that a tick stays for
 SECONDS = 10.0
 MOST = 4  # lanes of a process: each has a thread and a database connection meanwhile
 ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
+CLAIM_SECONDS = 0.1  # from one look for what else is due to the next
 PUBLISH_SECONDS = 0.5
 _lock = threading.Lock()
 _stays = 0
@@ -82,7 +83,7 @@ class _Stay:
         self._has_left = False
         self._until = clock.now() + timedelta(seconds=SECONDS)
         self._ends_at = time.monotonic() + SECONDS  # whatever the clock says
-        self._round_at = time.monotonic() + ROUND_SECONDS
+        self._round_at = self._claim_at = 0.0
 
     def run(self, claims: list[Claim]) -> None:
         """Look at jobs until the stay is over and what was asked for is answered."""
@@ -120,12 +121,16 @@ class _Stay:
 
     def _due(self) -> list[Claim]:
         """Return the jobs that are to be looked at now, of those kept and of those in the rows."""
-        if time.monotonic() < self._round_at:
+        at = time.monotonic()
+        if at < self._round_at:
             return []
-        self._round_at = time.monotonic() + ROUND_SECONDS
+        self._round_at = at + ROUND_SECONDS
         clock.check()
         now, room = clock.now(), looks.room(self._backend)
         due = self.held.take_due(now, room)
+        if at < self._claim_at:
+            return due
+        self._claim_at = at + CLAIM_SECONDS
         policy, most = self._backend.policy, room - len(due)
         asked = self.held.asked.keys() | {claim.job.id.int for claim in due}
         return due + claim_due(

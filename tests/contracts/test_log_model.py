@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -234,6 +234,26 @@ class Log(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from([each for each in self.workers if each.waits_for]))
         self.record(worker, self.entries_of(data, worker))
 
+    @precondition(lambda self: any(worker.waits_for for worker in self.workers))
+    @rule(data=st.data())
+    def a_job_that_is_kept_stands_still(self, data: st.DataObject) -> None:
+        """Nothing is written of it, also when another has taken it; its look stays."""
+        worker = data.draw(st.sampled_from([each for each in self.workers if each.waits_for]))
+        place = data.draw(st.integers(0, len(worker.waits_for) - 1))
+        taken, is_start = worker.waits_for[place]
+        same = Unchanged(look=taken.job.look)
+        entry = Entry(taken.job.id, same, taken.due, taken.stored, keep_until=LATEST)
+        policy = policy_of(taken.job.backend, taken.params)
+        if (interval := taken.job.interval) > 0:  # as often as may be
+            policy = replace(policy, min=interval, max=interval)
+        with self.working(worker):
+            outcome = None if is_start else log.unmoved(entry, policy, clock.now())
+        assert _row(taken.job.id) == self.known[taken.job.id].row
+        if outcome is not None and outcome.kept is not None and outcome.due_at is not None:
+            assert outcome.job == taken.job
+            kept = Claim(outcome.kept, outcome.due_at, LATEST, LATEST)
+            worker.waits_for[place] = (kept, False)
+
     @rule(data=st.data())
     def what_is_rolled_back_did_not_happen(self, data: st.DataObject) -> None:
         worker = self.one_of(data)
@@ -415,9 +435,7 @@ class Log(RuleBasedStateMachine):
             is_due = entry.job not in over and look in {None, looks[entry.job]}
             assert outcome.accepted == is_due
             if outcome.accepted:
-                # What is kept and says nothing new leaves the look as it is.
-                if outcome.kept is None or outcome.job.look != looks[entry.job]:
-                    looks[entry.job] += look is not None
+                looks[entry.job] += look is not None
                 if outcome.kept is not None and outcome.due_at is not None:
                     kept = Claim(outcome.kept, outcome.due_at, LATEST, LATEST)
                     worker.waits_for.append((kept, False))
