@@ -72,7 +72,7 @@ async def hub() -> AsyncIterator[Hub]:
 def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No comparison with the log but the one that a test asks for.
 
-    PostgreSQL's layer may lose a message (0015), so there the hub compares as it always does.
+    PostgreSQL's layer may lose a message (0016), so there the hub compares as it always does.
     """
     name = request.getfixturevalue("layer") if "layer" in request.fixturenames else ""
     monkeypatch.setattr(hub_module, "RECONCILE_SECONDS", 0.2 if name == DATABASE else 3_600.0)
@@ -527,9 +527,8 @@ async def send_message(message: dict[str, Any]) -> None:
     """Send a message through the layer."""
     found = get_channel_layer()
     assert found is not None
-    with suppress(
-        RuntimeError
-    ):  # PostgreSQL's, while another event loop uses it (0015): it is lost
+    # PostgreSQL's refuses while another event loop uses it: the message is lost (0016).
+    with suppress(RuntimeError):
         await found.group_send(group_of(0), message)
 
 
