@@ -105,8 +105,8 @@ function barOf(job) {
  */
 function figuresOf(job, { waited, now }) {
   if (job.complete) {
-    const length = job.started && job.finished && Date.parse(job.finished) - Date.parse(job.started);
-    return length === null || length === ""
+    const length = Date.parse(job.finished ?? "") - Date.parse(job.started ?? "");
+    return !(length >= 1000) // nor where it never began
       ? nothing
       : html`<span data-part="duration">took ${durationText(length / 1000)}</span>`;
   }
