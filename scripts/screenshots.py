@@ -1,7 +1,8 @@
 """Shoot every page, with jobs of every kind, at three sizes, light and dark: `make screenshots`.
 
-A stack of its own plays the jobs: some run, one stands still, one's backend is away, one failed
-with a reason. The pictures go to var/screenshots/. A new page is a line in `pages`.
+`python scripts/screenshots.py jobs-busy start` takes these alone. A stack of its own plays the
+jobs: some run, one stands still, one's backend is away, one failed with a reason. The pictures go
+to var/screenshots/. A new page is a line in `pages`.
 """
 
 import sys
@@ -24,7 +25,7 @@ from tests.scripted_backend import ScriptedBackend  # noqa: E402
 
 FOLDER = ROOT / "var" / "screenshots"
 SIZES = {"phone": (390, 844, 2), "laptop": (1440, 900, 1), "4k": (3840, 2160, 1)}
-WARM_UP_SECONDS = 14  # after which the estimates are there
+WARM_UP_SECONDS = 16  # after which the estimates are there
 BACKENDS = """
 default = "render"
 [backends.render]
@@ -113,15 +114,17 @@ class Played:
             "push", "Sync with the old archive", labels=("nightly",), stall_after=2
         )
         self.report(stalled, progress=12, message="Waiting for the tape robot")
-        self.run(self.start("push", LONG, labels=("logistics", "q2")), 3, 0.12)
+        self.run(self.start("push", LONG, labels=("logistics", "q2")), 7, 0.05)
         unknown = self.start("push", "Rebuild the search index", labels=("search",))
         self.report(unknown, state="running", message="Counting documents")
-        self.run(self.start("push", "Train the demand forecast", labels=("ml",)), 48, 0.3)
-        self.start("render", "Opening titles, final cut", scene="titles", frames=240)
+        self.run(self.start("push", "Train the demand forecast", labels=("ml",)), 48, 0.09)
+        titles = self.start("push", "Opening titles, final cut", labels=("films",))
+        self.run(titles, 71, 0.04)
+        self.start("render", "Poster of the second act", scene="poster", frames=240)
         backup = self.start("push", "Nightly backup of the customer archive", labels=("nightly",))
         self.edit(backup, pinned=True)
         self.comment(backup, "Please let it end before the maintenance at ten.")
-        self.run(backup, 30, 1.1)
+        self.run(backup, 30, 0.12)
         self._thread.start()
         return {"running": backup, "failed": failed}
 
@@ -162,7 +165,9 @@ def main() -> None:
             time.sleep(WARM_UP_SECONDS / 2)
             away.down()
             time.sleep(WARM_UP_SECONDS / 2)
-            shoot(browser, stack.base_url, pages(jobs))
+            names = sys.argv[1:]
+            chosen = {name: at for name, at in pages(jobs).items() if not names or name in names}
+            shoot(browser, stack.base_url, chosen)
             played.end()
             browser.close()
 

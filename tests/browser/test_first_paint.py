@@ -13,7 +13,11 @@ MOST_BYTES = 100_000
 def test_the_list_is_there_after_less_than_100_kb(new_page: Callable[..., Page]) -> None:
     page = new_page()
     loaded: list[Response] = []
-    page.on("response", lambda answer: loaded.append(answer))
+
+    def keep(answer: Response) -> None:
+        loaded.append(answer)
+
+    page.on("response", keep)
     page.goto("/")
     expect(page.locator("job-list")).to_be_attached()
     page.wait_for_load_state("networkidle")

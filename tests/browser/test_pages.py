@@ -11,7 +11,7 @@ from tests.browser.dashboard import Dashboard
 OpenPage = Callable[..., Dashboard]
 
 
-@pytest.mark.parametrize("path", ["/", "/start", "/login/"])
+@pytest.mark.parametrize("path", ["/", "/start", "/backends", "/login/"])
 def test_axe_finds_nothing(open_page: OpenPage, path: str) -> None:
     assert_accessible(open_page(path).page)
 
