@@ -326,6 +326,22 @@ def test_the_page_is_there(target: Target, http: httpx.Client) -> None:
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
+def test_a_job_has_a_page_of_its_own(
+    target: Target, http: httpx.Client, finished: Finished
+) -> None:
+    answer = http.get(f"{target.url}/jobs/{finished[0]}")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_the_admin_asks_who_is_there(target: Target, http: httpx.Client) -> None:
+    answer = http.get(f"{target.url}/admin/", follow_redirects=True)
+
+    assert answer.status_code == 200
+    assert 'name="password"' in answer.text
+
+
 def test_a_new_job_is_in_the_list_at_once(target: Target, http: httpx.Client) -> None:
     before = time.time_ns()
 
