@@ -167,6 +167,7 @@ def test_the_plot_tells_the_curve_and_where_it_stalled(new_job: NewJob, open_job
     expect(tab.plot).to_have_attribute("aria-label", re.compile(r"from 10 % at .* to 10 % at"))
     expect(tab.plot.locator("canvas")).to_be_visible()
     expect(tab.page.locator("[data-part=condition]")).to_contain_text("Stalled: nothing moves")
+    expect(tab.page.locator("#announcer")).to_contain_text("Stalled: nothing moves")
     job.report(progress=60)
     expect(tab.plot).to_have_attribute("aria-label", re.compile("to 60 % at .*Nothing moved "))
     expect(tab.entries.filter(has_text="It moves again").first).to_be_visible()
@@ -282,6 +283,7 @@ def test_title_note_labels_and_pin_are_edited_in_place(new_job: NewJob, open_job
     field.fill("Thrown away")
     field.press("Escape")
     expect(one.title).to_have_text("Before")
+    expect(one.button("Edit the title")).to_be_focused()
 
     one.button("Edit the title").click()
     field.fill("After")
@@ -347,6 +349,22 @@ def test_a_job_is_cancelled(new_job: NewJob, open_job: OpenJob) -> None:
     job.report(state="cancelled")
     expect(tab.state).to_have_text("Cancelled")
     expect(tab.button("Retry")).to_be_visible()
+    # The button is gone; who pressed it has not lost the place.
+    expect(tab.title).to_be_focused()
+
+
+def test_an_ended_job_is_changed_and_started_anew(
+    new_page: Callable[..., Page], http: httpx.Client
+) -> None:
+    params = {"rows": 1000, "fail_at": 10}
+    job = http.post("jobs", json={"backend": "flaky", "title": "Once more", "params": params})
+    page = new_page()
+    page.goto(f"/jobs/{job.json()['job']}")
+    tab = JobTab(page)
+    expect(tab.state).to_have_text("Failed")
+    page.get_by_role("link", name="Change and retry").click()
+    expect(page).to_have_url(re.compile(r"/start\?backend=flaky&retry="))
+    expect(page.get_by_label("Fails at", exact=True)).to_have_value("10")
 
 
 def test_the_same_job_is_copied_for_elsewhere(new_job: NewJob, open_job: OpenJob) -> None:

@@ -16,7 +16,7 @@ export class FieldEdit {
   draft = "";
   /** Why it was not saved; "" where nothing is wrong. */
   problem = "";
-  #field;
+  field;
   #save;
   #onChange;
   #form;
@@ -31,7 +31,7 @@ export class FieldEdit {
    * @param {Form} [form]
    */
   constructor(field, save, onChange, form = AS_TEXT) {
-    this.#field = field;
+    this.field = field;
     this.#save = save;
     this.#onChange = onChange;
     this.#form = form;
@@ -69,7 +69,7 @@ export class FieldEdit {
    */
   see(job) {
     if (this.phase !== "editing" || job.version <= this.#version) return;
-    if (same(job[this.#field], this.#base) || same(job[this.#field], this.#value)) this.#takeBase(job);
+    if (same(job[this.field], this.#base) || same(job[this.field], this.#value)) this.#takeBase(job);
     else this.#meet(job);
   }
 
@@ -79,7 +79,7 @@ export class FieldEdit {
     if (same(this.#value, this.#base)) return this.undo();
     this.#turn("saving");
     try {
-      await this.#save({ [this.#field]: this.#value }, this.#version);
+      await this.#save({ [this.field]: this.#value }, this.#version);
       this.#turn("idle");
     } catch (error) {
       await this.#explain(/** @type {any} */ (error));
@@ -92,7 +92,7 @@ export class FieldEdit {
       this.#turn("editing", message);
       return;
     }
-    if (!same(details[this.#field], this.#base)) {
+    if (!same(details[this.field], this.#base)) {
       this.#meet(details);
       return;
     }
@@ -109,7 +109,7 @@ export class FieldEdit {
 
   /** @param {Present} present */
   #takeBase(present) {
-    this.#base = present[this.#field];
+    this.#base = present[this.field];
     this.#version = present.version;
   }
 

@@ -30,8 +30,7 @@ export class JobActions {
   #fields;
   /** @type {Set<string>} */
   #busy = new Set();
-  // One for the whole life of the page: a retry whose answer was lost does not start two jobs.
-  #retryKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  #retryKey = newKey(); // kept until an answer came: a retry whose answer was lost starts one job
 
   /**
    * @param {Setting} setting
@@ -102,6 +101,7 @@ export class JobActions {
   retry = () =>
     this.#do("retry", async () => {
       const { job } = await this.#client.retry(this.#setting.job, { key: this.#retryKey });
+      this.#retryKey = newKey();
       location.assign(`/jobs/${job}`);
     });
 
@@ -139,4 +139,8 @@ export class JobActions {
       this.#onChange();
     }
   }
+}
+
+function newKey() {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }

@@ -1,13 +1,14 @@
 // @ts-check
 /** The thread of a job: what was said, and a box to say more. */
 
-import { html, nothing, repeat } from "../vendor/lit.js";
+import { html, nothing, ref, repeat } from "../vendor/lit.js";
 import { moment } from "./moment-view.js";
 import { nameOf } from "./timeline.js";
 
 /** @typedef {import("../protocol.js").Comment} Comment */
 
 const COMMENT_LENGTH = 4000;
+const SHOWN = 4; // more may have to be scrolled, by keyboard too
 
 /** What is typed and sent. Kept apart from the drawing, so that news take nothing away. */
 export class CommentBox {
@@ -55,11 +56,23 @@ export function thread(comments, box, { now, isFilling }) {
     <section class="panel thread" aria-labelledby="thread-heading">
       <h2 id="thread-heading">Comments</h2>
       ${comments.length
-        ? html`<ol class="comments">${repeat(comments, ({ id }) => id, (comment) => said(comment, now))}</ol>`
+        ? html`<ol class="comments" tabindex=${comments.length > SHOWN ? 0 : nothing} ${toEnd(comments.length)}>${repeat(comments, ({ id }) => id, (comment) => said(comment, now))}</ol>`
         : html`<p class="panel-empty">${empty}</p>`}
       ${box ? form(box) : nothing}
     </section>
   `;
+}
+
+/**
+ * Bring the latest comment into sight when there is a new one.
+ * @param {number} count
+ */
+function toEnd(count) {
+  return ref((list) => {
+    if (!(list instanceof HTMLElement) || list.dataset.count === String(count)) return;
+    list.dataset.count = String(count);
+    queueMicrotask(() => (list.scrollTop = list.scrollHeight)); // it is drawn by then
+  });
 }
 
 /**

@@ -24,12 +24,12 @@ export function titleField(place) {
   const { edit, job, mayEdit } = place;
   if (edit.isOpen) {
     return html`<div class="title-place">
-      <h1 class="unseen" dir="auto">${job.title}</h1>
+      <h1 class="unseen" dir="auto" tabindex="-1">${job.title}</h1>
       ${box(place, "Title")}
     </div>`;
   }
   return html`<div class="title-place">
-    <h1 class="title" data-part="title" dir="auto">${job.title}</h1>
+    <h1 class="title" data-part="title" dir="auto" tabindex="-1">${job.title}</h1>
     ${mayEdit ? pencil("title", place) : nothing} ${markOf(place)}
   </div>`;
 }
@@ -108,7 +108,7 @@ function form(edit, name) {
       queueMicrotask(() => element.focus());
     }
   });
-  return html`<form class="edit-form" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); edit.commit(); }}>
+  return html`<form class="edit-form" data-field=${edit.field} @submit=${(/** @type {Event} */ event) => { event.preventDefault(); edit.commit(); }}>
     ${isNote
       ? html`<textarea rows="6" aria-label=${name} dir="auto" maxlength=${NOTE_LENGTH} .value=${edit.draft} @input=${take} @keydown=${hear} ${begun}></textarea>`
       : html`<input type="text" aria-label=${name} dir="auto" autocomplete="off" maxlength=${name === "Title" ? TITLE_LENGTH : nothing}
@@ -130,7 +130,7 @@ function conflict(edit) {
       queueMicrotask(() => element.focus());
     }
   });
-  return html`<div class="conflict" role="group" aria-label="Two edits at once" @keydown=${hear}>
+  return html`<div class="conflict" data-field=${edit.field} role="group" aria-label="Two edits at once" @keydown=${hear}>
     <p role="alert"><strong>Somebody else changed this while you did.</strong> Which shall stay?</p>
     <dl>
       <div><dt>Theirs</dt><dd dir="auto">${edit.theirs || "(nothing)"}</dd></div>

@@ -2,12 +2,13 @@
 /** The page of one job, drawn from its model: at most once a frame, and once a second while it runs. */
 
 import { find } from "../dom.js";
-import { endText, percentText } from "../format.js";
+import { CONDITION_WORDS, endText, percentText, shortened } from "../format.js";
 import { guard, html, nothing, render } from "../vendor/lit.js";
 import { JobActions } from "./actions.js";
 import { thread } from "./comments-view.js";
 import { curveOf } from "./curve.js";
 import { noteField } from "./fields-view.js";
+import { keepingFocus } from "./focus.js";
 import { hero } from "./hero.js";
 import { LogPanel } from "./log-panel.js";
 import { JobModel } from "./model.js";
@@ -15,7 +16,7 @@ import { PlotPanel } from "./plot-panel.js";
 import { ResultPanel } from "./result-view.js";
 import { failure, parameters, timeline } from "./sections.js";
 import { SiteApi } from "./site-api.js";
-import { timelineOf } from "./timeline.js";
+import { nameOf, timelineOf } from "./timeline.js";
 
 /** @typedef {import("../announcer.js").Announcer} Announcer */
 /** @typedef {import("../progrock.js").ProgRock} ProgRock */
@@ -46,7 +47,9 @@ export class JobPage {
   #log;
   #result;
   #isDrawing = false;
-  #wasComplete = true;
+  /** @type {{ isComplete: boolean, condition: string, comment: string | undefined } | null} */
+  #told = null;
+  #hasRead = false; // what was said before the page was opened
   #entries = timelineOf([]);
   #curve = curveOf([]);
   #drawnVersion = -1;
@@ -72,7 +75,6 @@ export class JobPage {
 
   begin() {
     const { snapshot } = this.#setting;
-    this.#wasComplete = snapshot?.complete ?? true;
     this.#model.begin(snapshot);
     if (this.#isGuest) this.#keepGuestTold();
     this.#draw();
@@ -95,11 +97,29 @@ export class JobPage {
     if (job) {
       document.title = [job.complete ? "" : percentText(job.progress), job.title, "ProgRock"].filter(Boolean).join(" · ");
       this.#actions.see(job);
-      if (job.complete && !this.#wasComplete) this.#announcer.tell(endText(job));
-      this.#wasComplete = job.complete;
+      this.#announce(job);
       if (job.retry_of && !this.#hasEarlier) this.#compare(job.retry_of);
     }
     this.#redraw();
+  }
+
+  /**
+   * Tell those who do not see the page of what they should know.
+   * @param {Snapshot} job
+   */
+  #announce(job) {
+    const before = this.#told;
+    const said = this.#model.comments.at(-1);
+    this.#told = { isComplete: job.complete, condition: job.condition, comment: said?.id };
+    if (!before) return;
+    if (job.complete && !before.isComplete) this.#announcer.tell(endText(job));
+    else if (job.condition !== before.condition) {
+      this.#announcer.tell(CONDITION_WORDS[job.condition] || "The job moves again");
+    }
+    if (said && said.id !== before.comment && !this.#model.isFilling && this.#hasRead) {
+      this.#announcer.tell(`${nameOf(said.author)} said: ${shortened(said.text, 200)}`);
+    }
+    this.#hasRead ||= !this.#model.isFilling;
   }
 
   /** @param {string} earlier the job that this one repeats */
@@ -144,7 +164,7 @@ export class JobPage {
       this.#entries = timelineOf(model.log.events);
       this.#curve = curveOf(model.log.events);
     }
-    render(this.#template(), this.#root);
+    keepingFocus(this.#root, () => render(this.#template(), this.#root));
     if (model.job) this.#drawPanels(model.job);
   }
 
