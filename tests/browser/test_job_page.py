@@ -20,6 +20,14 @@ NewJob = Callable[..., Reported]
 RUNNING = {"state": "running", "progress": 40}
 
 
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A server of its own: the many jobs of this file would crowd the lists of others."""
+    with Launcher(tmp_path_factory.mktemp("job-page") / "data") as launcher:
+        launcher.start()
+        yield launcher
+
+
 @pytest.fixture
 def http(launcher: Launcher) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"{launcher.base_url}api/v1/", timeout=30) as client:
