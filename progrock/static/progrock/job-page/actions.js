@@ -3,6 +3,7 @@
 
 import { CommentBox } from "./comments-view.js";
 import { CopyDialog } from "./copy-dialog.js";
+import { EndNotices } from "../end-notices.js";
 import { AS_LABELS, FieldEdit } from "../field-edit.js";
 import { ShareDialog } from "./share-dialog.js";
 
@@ -21,6 +22,7 @@ export class JobActions {
   /** Whether the visitor comes by a share link, and may look alone. */
   isGuest;
   comment;
+  notices = new EndNotices(document.querySelector(".account-name")?.textContent ?? null);
   copies = new CopyDialog(new URL("/", location.href).href);
   shares;
   #setting;
@@ -108,6 +110,18 @@ export class JobActions {
   pin = () => {
     const { job } = this.#model;
     if (job) this.#do("pin", () => this.#client.edit(job.job, { pinned: !job.pinned }));
+  };
+
+  /** Whether the browser shall tell of the job's end. */
+  get isAwaited() {
+    return this.notices.isFor(this.#setting.job);
+  }
+
+  awaitEnd = () => {
+    const { job } = this.#setting;
+    return this.#do("await", async () => {
+      this.notice = await this.notices.toggle(job);
+    });
   };
 
   share = () => this.shares.open();

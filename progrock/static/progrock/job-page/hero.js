@@ -194,6 +194,10 @@ function actionBar(job, actions) {
         ? html`<button type="button" aria-haspopup="dialog" @click=${actions.share}>Share</button>`
         : nothing}
       <button type="button" aria-haspopup="dialog" @click=${actions.copy}>Copy as…</button>
+      <button type="button" class="pin" aria-pressed=${String(actions.isAwaited)} @click=${actions.awaitEnd}
+        ?hidden=${complete}>
+        Notify me at the end
+      </button>
       <button type="button" class="pin" aria-pressed=${String(job.pinned)} @click=${actions.pin}
         ?hidden=${!can.includes("edit")}>
         ${job.pinned ? "Pinned" : "Pin"}

@@ -3,6 +3,7 @@
 
 import { find } from "../dom.js";
 import { CONDITION_WORDS, endText, percentText, shortened } from "../format.js";
+import { TabIcon } from "../tab-icon.js";
 import { guard, html, nothing, render } from "../vendor/lit.js";
 import { JobActions } from "./actions.js";
 import { thread } from "./comments-view.js";
@@ -46,6 +47,7 @@ export class JobPage {
   #plot = new PlotPanel();
   #log;
   #result;
+  #icon = new TabIcon();
   #isDrawing = false;
   /** @type {{ isComplete: boolean, condition: string, comment: string | undefined } | null} */
   #told = null;
@@ -96,6 +98,7 @@ export class JobPage {
     const { job } = this.#model;
     if (job) {
       document.title = [job.complete ? "" : percentText(job.progress), job.title, "ProgRock"].filter(Boolean).join(" · ");
+      this.#icon.show(job.complete ? null : job.progress, job.condition !== "ok");
       this.#actions.see(job);
       this.#announce(job);
       if (job.retry_of && !this.#hasEarlier) this.#compare(job.retry_of);
@@ -112,8 +115,10 @@ export class JobPage {
     const said = this.#model.comments.at(-1);
     this.#told = { isComplete: job.complete, condition: job.condition, comment: said?.id };
     if (!before) return;
-    if (job.complete && !before.isComplete) this.#announcer.tell(endText(job));
-    else if (job.condition !== before.condition) {
+    if (job.complete && !before.isComplete) {
+      this.#announcer.tell(endText(job));
+      this.#actions.notices.tell(job);
+    } else if (job.condition !== before.condition) {
       this.#announcer.tell(CONDITION_WORDS[job.condition] || "The job moves again");
     }
     if (said && said.id !== before.comment && !this.#model.isFilling && this.#hasRead) {
