@@ -1,5 +1,6 @@
 """What the start page shows: the backends with their parameters, and what it is filled with."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,5 +88,5 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if low is not None and high is not None:
         words += f", {low} to {high}"
     if "default" in schema:
-        words += f"; {schema['default']} when left out"
+        words += f"; {json.dumps(schema['default'], ensure_ascii=False)} when left out"
     return words

@@ -69,10 +69,10 @@ def of_backends(names: Sequence[str]) -> dict[str, Figures]:
     One reading is for everybody who asks meanwhile.
     """
     with _lock:
-        now, wanted = time.monotonic(), frozenset(names)
-        if not wanted <= _kept.names or now - _kept.read_at > KEPT_SECONDS:
-            _kept.figures = _read(wanted)
-            _kept.names, _kept.read_at = wanted, now
+        wanted = frozenset(names)
+        if not wanted <= _kept.names or time.monotonic() - _kept.read_at > KEPT_SECONDS:
+            _kept.figures, _kept.names = _read(wanted), wanted
+            _kept.read_at = time.monotonic()  # those who waited meanwhile read no more
         return {name: _kept.figures[name] for name in names}
 
 

@@ -17,6 +17,7 @@ from tests.scripted_backend import Reply
 PARAMS = {"source": "https://films.example/m", "sizes": [{"width": 640}]}
 SLOW_MS = 45_000  # a circuit that opens or closes, on a busy machine
 OpenPage = Callable[..., Page]
+AT = "2026-11-21T12:00:00.000Z"
 
 POLLS = {
     "seconds": 60,
@@ -143,45 +144,37 @@ def test_figures_that_grow_old_say_so_and_come_back(
     expect(problem).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("changed", "word", "advice"),
-    [
-        ({}, "Answers", ""),
-        ({"figures": {"polls": POLLS | {"failed": 9, "error_rate": 0.09}}}, "Failing", "9"),
-        ({"figures": {"polls": None}}, "Unknown", "Redis"),
-        ({"figures": {"jobs": JOBS | {"lag": 42}}}, "Late", "Add workers"),
-        (
-            {"figures": {"polls": POLLS | {"count": 0, "error_rate": None}}},
-            "Waits",
-            "No job was due",
-        ),
-        ({"held_until": "2026-11-21T12:00:00.000Z"}, "Wants a pause", "left alone until"),
-        (
-            {
-                "condition": "unreachable",
-                "circuit": "half_open",
-                "since": "2026-11-21T12:00:00.000Z",
-            },
-            "Does not answer",
-            "right now",
-        ),
-    ],
-)
-def test_a_word_and_advice_for_each_state(
-    open_page: OpenPage, changed: dict[str, Any], word: str, advice: str
-) -> None:
-    figures = {"at": "2026-11-21T12:00:00.000Z", "polls": POLLS, "jobs": JOBS}
-    figures |= {"durations": None, "last_failure": None} | changed.get("figures", {})
-    backend = BACKEND | changed | {"figures": figures}
-    health = open_page().evaluate(
-        """async (backend) => {
-          const { healthOf } = await import("/static/progrock/backends-page/health.js");
-          return healthOf(backend);
-        }""",
-        backend,
-    )
-    assert health["word"] == word
-    assert advice in f"{health['sentence']} {health['next']}"
+STATES: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "Answers", "Does it."),
+    ({"figures": {"polls": POLLS | {"failed": 9, "error_rate": 0.09}}}, "Failing", "9"),
+    ({"figures": {"polls": None}}, "Unknown", "Redis"),
+    ({"figures": {"jobs": JOBS | {"lag": 42}}}, "Late", "Add workers"),
+    ({"figures": {"polls": POLLS | {"count": 0, "error_rate": None}}}, "Waits", "No job was due"),
+    ({"held_until": AT}, "Wants a pause", "left alone until"),
+    ({"condition": "unreachable", "circuit": "half_open", "since": AT}, "Does not answer", "now"),
+    (
+        {"condition": "unreachable", "circuit": "open", "retry_at": AT},
+        "Does not answer",
+        "again at",
+    ),
+    ({"condition": "unreachable"}, "Does not answer", "ever more seldom"),
+]
+
+
+def test_a_word_and_advice_for_each_state(open_page: OpenPage) -> None:
+    page = open_page()
+    for changed, word, advice in STATES:
+        figures = {"at": AT, "polls": POLLS, "jobs": JOBS, "durations": None, "last_failure": None}
+        backend = BACKEND | changed | {"figures": figures | changed.get("figures", {})}
+        health = page.evaluate(
+            """async (backend) => {
+              const { healthOf } = await import("/static/progrock/backends-page/health.js");
+              return healthOf(backend);
+            }""",
+            backend,
+        )
+        assert health["word"] == word
+        assert advice in f"{health['sentence']} {health['next']}"
 
 
 def test_without_javascript_the_figures_stand_in_a_table(open_page: OpenPage) -> None:

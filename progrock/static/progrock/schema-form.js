@@ -40,11 +40,6 @@ export class SchemaForm {
     if (!this.#fields.length && its.additionalProperties !== false) this.#addFurther();
   }
 
-  /** How many fields there are. */
-  get size() {
-    return this.#fields.length + (this.#further ? 1 : 0);
-  }
-
   /**
    * Fill the fields that some params name; the others stay as they are.
    * @param {Record<string, unknown>} params

@@ -1,6 +1,7 @@
 // @ts-check
 /** `<progrock-start backend="…">`: a button that starts a job, and then its bar. */
 
+import { Attempt } from "./attempt.js";
 import { make, setAttribute, showText } from "./dom.js";
 import { ProgRockError } from "./progrock.js";
 import { ProgRockJobElement } from "./job-element.js";
@@ -33,7 +34,7 @@ export class ProgRockStartElement extends HTMLElement {
   /** @type {ReturnType<typeof sharedClient> | null} */
   #shared = null;
   #isSending = false;
-  #attempt = { content: "", key: "" };
+  #attempt = new Attempt();
 
   constructor() {
     super();
@@ -67,11 +68,11 @@ export class ProgRockStartElement extends HTMLElement {
       const params = JSON.parse(this.getAttribute("params") || "{}");
       const title = this.getAttribute("job-title");
       const backend = this.getAttribute("backend");
-      const key = this.#keyFor(JSON.stringify([backend, params, title]));
+      const key = this.#attempt.keyFor(JSON.stringify([backend, params, title]));
       await shared.ready();
       const { client } = shared;
       const { snapshot } = await client.start(backend, params, { key, ...(title ? { title } : {}) });
-      this.#attempt = { content: "", key: "" };
+      this.#attempt.end();
       showText(this.#problem, "");
       this.#tell("progrock-started", snapshot);
       this.#show(snapshot.job);
@@ -91,19 +92,6 @@ export class ProgRockStartElement extends HTMLElement {
     if (this.#job) this.#job.replaceWith(job);
     else this.shadowRoot?.append(job);
     this.#job = job;
-  }
-
-  /**
-   * Return the key of this content: the same again until an answer came, so that a repetition
-   * after a lost connection does not start a second job.
-   * @param {string} content
-   */
-  #keyFor(content) {
-    if (this.#attempt.content !== content) {
-      const key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
-      this.#attempt = { content, key };
-    }
-    return this.#attempt.key;
   }
 
   /** @param {unknown} error */

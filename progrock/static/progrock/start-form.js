@@ -1,6 +1,7 @@
 // @ts-check
 /** The form that starts a job: choose a backend, fill its fields, send, and keep what was typed. */
 
+import { Attempt } from "./attempt.js";
 import { find, showText } from "./dom.js";
 import { recalled, remember } from "./form/memory.js";
 import { ProgRockError } from "./progrock.js";
@@ -35,14 +36,13 @@ export class StartForm {
   #backend;
   #description;
   #fields;
-  #details;
   #title;
   #button;
   #alert;
   /** @type {SchemaForm} */
   #params;
   #isSending = false;
-  #attempt = { content: "", key: "" };
+  #attempt = new Attempt();
 
   /**
    * @param {HTMLFormElement} form
@@ -61,7 +61,6 @@ export class StartForm {
     this.#title = find(form, '[name="title"]', HTMLInputElement);
     this.#description = find(form, '[data-part="description"]', HTMLElement);
     this.#fields = find(form, '[data-part="params"]', HTMLElement);
-    this.#details = form.querySelector("details"); // where the fields are folded away
     this.#button = find(form, '[type="submit"]', HTMLButtonElement);
     this.#alert = find(form, '[data-part="alert"]', HTMLElement);
     this.#params = this.#draw();
@@ -106,10 +105,6 @@ export class StartForm {
     const { backend } = this;
     const params = new SchemaForm(this.#fields, backend?.params ?? {}, this.#options.tell);
     this.#description.textContent = backend?.description ?? "";
-    if (this.#details) {
-      this.#details.hidden = params.size === 0;
-      if (backend?.params.required?.length) this.#details.open = true;
-    }
     showText(this.#alert, "");
     return params;
   }
@@ -136,7 +131,7 @@ export class StartForm {
       const { snapshot } = await this.#begin(params, title);
       const { backend } = this;
       if (this.#options.hasMemory && backend) remember(backend.name, params, backend.params);
-      this.#attempt = { content: "", key: "" };
+      this.#attempt.end();
       if (this.#title.value.trim() === title) this.#title.value = ""; // else the next one's already
       this.#onStarted(snapshot);
     } catch (error) {
@@ -152,24 +147,10 @@ export class StartForm {
    */
   #begin(params, title) {
     const { retryOf } = this.#options;
-    const key = this.#keyFor(JSON.stringify([this.#backend.value, params, title, retryOf]));
+    const key = this.#attempt.keyFor(JSON.stringify([this.#backend.value, params, title, retryOf]));
     const named = { key, ...(title ? { title } : {}) };
     if (retryOf) return this.#client.retry(retryOf, { params, replace: true, ...named });
     return this.#client.start(this.#backend.value, params, named);
-  }
-
-  /**
-   * Return the key of this content: the same again until an answer came, so that a repetition
-   * after a lost connection does not start a second job.
-   * @param {string} content
-   */
-  #keyFor(content) {
-    if (this.#attempt.content !== content) {
-      const bytes = crypto.getRandomValues(new Uint8Array(16));
-      const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-      this.#attempt = { content, key };
-    }
-    return this.#attempt.key;
   }
 
   /** @param {unknown} error */
@@ -188,7 +169,6 @@ export class StartForm {
 
   /** @param {Problem[]} problems */
   #showProblems(problems) {
-    if (this.#details) this.#details.open = true; // a field in a closed one cannot take the focus
     const unplaced = this.#params.show(problems);
     showText(this.#alert, unplaced.map(({ message }) => message).join(" "));
   }
