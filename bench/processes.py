@@ -72,6 +72,11 @@ class Child:
         """Return user and system time so far, of the process and all that it has started."""
         return sum(_cpu_seconds(pid) for pid in _family(self._running().pid))
 
+    def kill(self) -> None:
+        """End it at once, as if the power were cut, and wait until it is gone."""
+        self._running().kill()
+        self._running().wait()
+
     def memory_bytes(self) -> int:
         """Return what it holds in memory, of shared pages its part (man 5 proc: Pss)."""
         rollup = Path(f"/proc/{self._running().pid}/smaps_rollup").read_text()

@@ -154,9 +154,9 @@ class Stack:
         )
 
     @contextmanager
-    def web(self, side: Side) -> Iterator[tuple[Child, int]]:
+    def web(self, side: Side, port: int | None = None) -> Iterator[tuple[Child, int]]:
         """Run a side's web server, with the same options for all; give it and its port."""
-        port = free_port()
+        port = port or free_port()
         if side is Side.MOSQUITTO:
             self.mqtt_port = free_port()
             file = mqtt.configure(self.folder, self.mqtt_port, port)
