@@ -138,7 +138,7 @@ def test_a_list_that_cannot_be_had_is_a_bad_message(
 
 
 @pytest.mark.parametrize("field", ["q", "label", "backend", "state", "cursor"])
-@pytest.mark.parametrize("odd", ["\x00", "%", "_", "\N{PILE OF POO}", "x" * 150], ids=ascii)
+@pytest.mark.parametrize("odd", ["\x00", "%", "_", "\N{PILE OF POO}", "zq" * 75], ids=ascii)
 def test_a_filter_with_odd_characters_is_no_fault_of_the_server(
     http: httpx.Client, field: str, odd: str
 ) -> None:
