@@ -54,13 +54,20 @@ def note_answered(backend: Backend, count: int) -> None:
         _in_hand[backend.name] -= count
 
 
-def room(backend: Backend) -> int:
-    """Return how many jobs of a backend may be claimed now."""
+def room(backend: Backend, asked: int = 0) -> int:
+    """Return how many more jobs of a backend may be asked for now.
+
+    `asked` is how many of the same lane wait already: in all no more than its limits let through in
+    a second, so that a start or another lane need not wait behind them.
+    """
     with _lock:
         in_hand = _in_hand[backend.name]
     per_request = 1 if backend.batch is None else backend.batch.size
     latency = limits.latency_of(backend.name)
-    return batch_size(backend.policy, latency, in_hand, per_request)
+    in_a_second = batch_size(backend.policy, per_request=per_request)
+    return min(
+        batch_size(backend.policy, latency, in_hand, per_request), max(in_a_second - asked, 0)
+    )
 
 
 def close() -> None:

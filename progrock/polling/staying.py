@@ -28,6 +28,7 @@ MOST = 4  # lanes of a process: each has a thread and a database connection mean
 ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
 CLAIM_SECONDS = 0.1  # from one look for what else is due to the next
 PUBLISH_SECONDS = 0.5
+SLOW_SECONDS = 0.25
 _lock = threading.Lock()
 _stays = 0
 _is_ending = threading.Event()
@@ -93,8 +94,11 @@ class _Stay:
                 self.held.ask(claims)
                 looks.ask(self._backend, claims, self._answers)
                 last_lease_ends = max(last_lease_ends, claims[-1].lease_ends)
-            wait = ROUND_SECONDS if self._has_left else self._round_at - time.monotonic()
-            self._record(next_batch(self._answers, len(self.held.asked), max(wait, 0.0)))
+            wait = SLOW_SECONDS if self._has_left else self._round_at - time.monotonic()
+            batch = next_batch(self._answers, len(self.held.asked), max(wait, 0.0))
+            self._record(batch)
+            if self._has_left and not batch:  # a slow answer must not hold up the lane
+                lanes.arm_next(self._backend.name, self._shard, clock.now())
             if not self._has_left and self._is_over():
                 self.leave()
             if self.held.is_empty or (self._has_left and clock.now() >= last_lease_ends):
@@ -102,7 +106,7 @@ class _Stay:
             claims = [] if self._has_left else self._due()
 
     def leave(self) -> None:
-        """Leave the lane to its next tick, with what is kept; the answers to come are recorded."""
+        """Leave the lane to other ticks, with what is kept; the answers to come are recorded."""
         if self._has_left:
             return
         self._has_left = True
@@ -110,7 +114,6 @@ class _Stay:
         rows.release(kept, clock.now())
         recall.keep(stored for stored, _ in kept)
         lanes.let_go(worker_name(), backend=self._backend.name, shard=self._shard)
-        lanes.arm_next(self._backend.name, self._shard, clock.now())
 
     def _is_over(self) -> bool:
         return (
@@ -126,8 +129,10 @@ class _Stay:
             return []
         self._round_at = at + ROUND_SECONDS
         clock.check()
-        now, room = clock.now(), looks.room(self._backend)
+        now, room = clock.now(), looks.room(self._backend, len(self.held.asked))
         due = self.held.take_due(now, room)
+        if len(due) >= room:  # more is due than may be asked for: all is to wait in one row
+            self._ends_at = at
         if at < self._claim_at:
             return due
         self._claim_at = at + CLAIM_SECONDS

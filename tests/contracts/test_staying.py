@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -42,6 +43,14 @@ poll = {{ min = 0.1, max = 0.1, deadline = 3600, timeout = 5, per_second = 1000 
 map.operation = ".body.id"
 map.state = ".body.state"
 map.progress = ".body.progress"
+
+[backends.limited]
+base_url = "{url}"
+start = {{ path = "/jobs", json = "{{params}}" }}
+status.path = "/jobs/{{operation}}"
+poll = {{ min = 0.1, max = 0.1, deadline = 3600, timeout = 5, per_second = 4 }}
+map.operation = ".body.id"
+map.state = ".body.state"
 
 [backends.seldom]
 base_url = "{url}"
@@ -170,6 +179,32 @@ def test_the_next_tick_is_armed_when_it_leaves(service: ScriptedBackend, tasks: 
         tasks.clear()
     assert len(tasks.named("tick")) == 1
     assert kept_by() == ""
+
+
+def test_where_more_is_due_than_may_be_asked_for_none_is_kept_from_its_turn(
+    service: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = service.script({"state": "running"})
+    for _ in range(3):
+        started(script, "limited")
+    most, ask = [0], looks.ask
+
+    def asked(*args: Any) -> None:
+        ask(*args)
+        most.append(looks._in_hand["limited"])
+
+    monkeypatch.setattr(looks, "ask", asked)
+    with staying_tick("limited"):
+        service.wait_for(lambda: len(script.polls) >= 3, "a look at each")
+        for _ in range(6):
+            started(script, "limited")
+        until(lambda: kept_by("limited") == "", "it leaves")
+    rounds = 0
+    while len({each.path for each in script.polls}) < 9:
+        rounds += 1
+        assert rounds < 9, "some are left out"
+        run_tick("limited")
+    assert max(most) <= 4
 
 
 # --- what comes meanwhile ------------------------------------------------------------------------
