@@ -25,7 +25,7 @@ from tests.scripted_backend import ScriptedBackend  # noqa: E402
 
 FOLDER = ROOT / "var" / "screenshots"
 SIZES = {"phone": (390, 844, 2), "laptop": (1440, 900, 1), "4k": (3840, 2160, 1)}
-WARM_UP_SECONDS = 16  # after which the estimates are there
+WARM_UP_SECONDS = 36  # after which the estimates are there
 BACKENDS = """
 default = "render"
 [backends.render]
@@ -114,17 +114,17 @@ class Played:
             "push", "Sync with the old archive", labels=("nightly",), stall_after=2
         )
         self.report(stalled, progress=12, message="Waiting for the tape robot")
-        self.run(self.start("push", LONG, labels=("logistics", "q2")), 7, 0.05)
+        self.run(self.start("push", LONG, labels=("logistics", "q2")), 7, 0.16)
         unknown = self.start("push", "Rebuild the search index", labels=("search",))
         self.report(unknown, state="running", message="Counting documents")
-        self.run(self.start("push", "Train the demand forecast", labels=("ml",)), 48, 0.09)
+        self.run(self.start("push", "Train the demand forecast", labels=("ml",)), 48, 0.2)
         titles = self.start("push", "Opening titles, final cut", labels=("films",))
-        self.run(titles, 71, 0.04)
+        self.run(titles, 61, 0.16)
         self.start("render", "Poster of the second act", scene="poster", frames=240)
         backup = self.start("push", "Nightly backup of the customer archive", labels=("nightly",))
         self.edit(backup, pinned=True)
         self.comment(backup, "Please let it end before the maintenance at ten.")
-        self.run(backup, 30, 0.12)
+        self.run(backup, 30, 0.3)
         self._thread.start()
         return {"running": backup, "failed": failed}
 
