@@ -282,8 +282,8 @@ def test_metrics_may_be_closed(settings: Settings) -> None:
     assert Client().get("/metrics").status_code == 404
 
 
-def test_pages_without_any_backend_say_what_to_do() -> None:
-    registry.replace_all(Backends(by_name={}, default=None))
+def test_pages_without_any_backend_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "backends", lambda: Backends(by_name={}, default=None))
     for path in ("/backends", "/start"):
         answer = Client().get(path)
         assert answer.status_code == 200
