@@ -15,7 +15,7 @@ run: .venv/run.stamp ## start everything on this machine; Ctrl-C ends it
 	@exec $(BIN)/python -m progrock.launcher --end-with-parent
 
 test: lint ## check style and types, and run all tests
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 	TEST_DATABASE=postgresql $(BIN)/pytest -n 2 tests/contracts
 
 TSC ?= $(shell command -v tsc)
