@@ -18,6 +18,7 @@ from progrock.client.events import snapshot_event
 from progrock.command.drawing import Lines, Row, Screen
 from progrock.command.outcome import Outcome, of_states
 
+LOOK_UP_SECONDS = 0.25
 WAITING = 1_000  # events that are not drawn yet; then no more are read
 
 
@@ -161,7 +162,7 @@ def _show(followers: Followers, rows: Sequence[Row], view: View) -> int:
     was_asked = False
     refusal: ClientError | None = None
     while open_jobs:
-        number, news = followers.news.get()
+        number, news = _next(followers.news)
         if isinstance(news, Event):
             rows[number].update(followers.jobs[number].snapshot)
             view.tell(rows[number], news)
@@ -178,6 +179,18 @@ def _show(followers: Followers, rows: Sequence[Row], view: View) -> int:
     if refusal is not None:
         raise refusal
     return of_states([str(row.job.state) for row in rows])
+
+
+def _next(news: "queue.SimpleQueue[News]") -> News:
+    """Wait for the next piece of news.
+
+    With an end now and then: a signal that comes just before a wait is handled only after it.
+    """
+    while True:
+        try:
+            return news.get(timeout=LOOK_UP_SECONDS)
+        except queue.Empty:
+            continue
 
 
 def _wants_cancel(count: int) -> bool:
