@@ -82,7 +82,7 @@ def test_who_holds_the_line_is_given_up(
 ) -> None:
     job, plot = held[name]
 
-    complete = end_of(watcher, job)
+    complete = end_of(watcher, job, 4 * DEADLINE_SECONDS)
 
     assert_clear(complete, "backend_unreachable", "bad_reply", "start_unknown")
     assert plot.sent < MOST_SENT
