@@ -30,9 +30,9 @@ def test_what_is_edited_is_saved_and_shown_in_the_other_tab(open_page: OpenPage)
     job = row.job
     sheet = edit(tab, "Draft")
     assert_accessible(tab.page)
-    sheet.get_by_label("Title").fill("Final")
     sheet.get_by_label("Labels").fill("night, import ,night")
     sheet.get_by_label("Note").fill("Ask Ada first")
+    sheet.get_by_label("Title").fill("Final")  # at last: the sheet is named by it once it is saved
     tab.page.get_by_role("button", name="Done").click()
 
     for each in (tab, other):
