@@ -199,8 +199,10 @@ from progrock.client import track
 steps = track(range(1000), title="A program")
 for step in steps:
     if step == 1:
-        while not steps.job:
+        deadline = time.monotonic() + {seconds}
+        while not steps.job and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert steps.job, "no job in time"
         print(steps.job, flush=True)
     if step == 30:
         {then}
@@ -214,7 +216,7 @@ def job_of(program: "subprocess.Popen[str]") -> str:
 
 
 def test_an_exception_that_ends_the_program_fails_the_job(client: Client, target: Target) -> None:
-    program = run(PROGRAM.format(then="raise RuntimeError('in the body')"), target)
+    program = run(PROGRAM.format(seconds=SECONDS, then="raise RuntimeError('in the body')"), target)
     job = client.job(job_of(program))
     _, errors = program.communicate(timeout=SECONDS)
     assert "in the body" in errors
@@ -223,7 +225,7 @@ def test_an_exception_that_ends_the_program_fails_the_job(client: Client, target
 
 
 def test_ctrl_c_cancels_the_job_and_ends_the_program(client: Client, target: Target) -> None:
-    program = run(PROGRAM.format(then="time.sleep(60)"), target)
+    program = run(PROGRAM.format(seconds=SECONDS, then="time.sleep(60)"), target)
     job = client.job(job_of(program))
     wait_until(lambda: job.refresh().current == 30, "the program is in its thirtieth step")
     program.send_signal(signal.SIGINT)
