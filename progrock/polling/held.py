@@ -51,12 +51,11 @@ class Held:
         heapq.heappush(self._heap, (claim.due, next(self._serial), claim))
 
     def take_due(self, now: datetime, most: int) -> list[Claim]:
-        """Return the kept jobs that are due, the first ones first."""
+        """Return the kept jobs that are due, the first ones first; they count as asked for."""
         due: list[Claim] = []
         while len(due) < most and (at := self.next_due) is not None and at <= now:
-            claim = heapq.heappop(self._heap)[2]
-            del self._later[claim.stored.job.id.int]
-            due.append(claim)
+            due.append(heapq.heappop(self._heap)[2])
+            self.ask(due[-1:])
         return due
 
     def take_kept(self) -> list[Claim]:

@@ -35,10 +35,12 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 MOST_UNKNOWN_WORDS = 100
 CLOSE_SECONDS = 2.0
+SHARE_SECONDS = 2.0  # that the other lanes leave room to one that found none
 
 poller = Poller()
 _lock = threading.Lock()
 _in_hand: Counter[str] = Counter()  # jobs of a backend that are claimed here and not answered
+_short: dict[str, dict[int, float]] = {}  # the lanes of a backend that found no room, and when
 
 
 def ask(backend: Backend, claims: Sequence[Claim], answers: Answers) -> None:
@@ -54,20 +56,27 @@ def note_answered(backend: Backend, count: int) -> None:
         _in_hand[backend.name] -= count
 
 
-def room(backend: Backend, asked: int = 0) -> int:
-    """Return how many more jobs of a backend may be asked for now.
+def room(backend: Backend, shard: int, asked: int = 0) -> int:
+    """Return how many more jobs of a lane may be asked for now.
 
-    `asked` is how many of the same lane wait already: in all no more than its limits let through in
-    a second, so that a start or another lane need not wait behind them.
+    `asked` is how many of the lane wait already: in all no more than its limits let through in
+    a second, so that a start or another lane need not wait behind them; and while other lanes of
+    the backend find no room at all, no more than this lane's share of what may be in hand.
     """
-    with _lock:
-        in_hand = _in_hand[backend.name]
+    now = time.monotonic()
     per_request = 1 if backend.batch is None else backend.batch.size
     latency = limits.latency_of(backend.name)
-    in_a_second = batch_size(backend.policy, per_request=per_request)
-    return min(
-        batch_size(backend.policy, latency, in_hand, per_request), max(in_a_second - asked, 0)
-    )
+    most = batch_size(backend.policy, per_request=per_request) - asked
+    with _lock:
+        in_hand, short = _in_hand[backend.name], _short.setdefault(backend.name, {})
+        most = min(most, batch_size(backend.policy, latency, in_hand, per_request))
+        others = sum(at > now - SHARE_SECONDS for lane, at in short.items() if lane != shard)
+        if others:
+            whole = batch_size(backend.policy, latency, 0, per_request)
+            most = min(most, whole // (others + 1) - asked)
+        if most < 1 and not asked:
+            short[shard] = now
+    return max(most, 0)
 
 
 def close() -> None:

@@ -89,9 +89,9 @@ class _Stay:
     def run(self, claims: list[Claim]) -> None:
         """Look at jobs until the stay is over and what was asked for is answered."""
         last_lease_ends = self._until
+        self.held.ask(claims)
         while True:
             if claims:
-                self.held.ask(claims)
                 looks.ask(self._backend, claims, self._answers)
                 last_lease_ends = max(last_lease_ends, claims[-1].lease_ends)
             wait = SLOW_SECONDS if self._has_left else self._round_at - time.monotonic()
@@ -129,18 +129,18 @@ class _Stay:
             return []
         self._round_at = at + ROUND_SECONDS
         clock.check()
-        now, room = clock.now(), looks.room(self._backend, len(self.held.asked))
-        due = self.held.take_due(now, room)
-        if len(due) >= room:  # more is due than may be asked for: all is to wait in one row
-            self._ends_at = at
-        if at < self._claim_at:
-            return due
-        self._claim_at = at + CLAIM_SECONDS
-        policy, most = self._backend.policy, room - len(due)
-        asked = self.held.asked.keys() | {claim.job.id.int for claim in due}
-        return due + claim_due(
-            self._backend.name, self._shard, policy, now, most, until=self._until, but=asked
-        )
+        now, claimed = clock.now(), list[Claim]()
+        room = looks.room(self._backend, self._shard, len(self.held.asked))
+        if at >= self._claim_at:
+            # First, whatever is kept: otherwise they would never get room while more is kept than
+            # may be asked for. Each is then among those kept, and they have their turns.
+            self._claim_at = at + CLAIM_SECONDS
+            policy, asked = self._backend.policy, self.held.asked
+            claimed = claim_due(
+                self._backend.name, self._shard, policy, now, room, until=self._until, but=asked
+            )
+            self.held.ask(claimed)
+        return claimed + self.held.take_due(now, room - len(claimed))
 
     def _record(self, batch: Sequence[answers.Answered]) -> None:
         claims = {claim.job.id.int: claim for claim, _ in batch}

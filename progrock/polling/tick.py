@@ -36,13 +36,13 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
     size = 1
     try:
         policy = registry.policy_of(backend_name)
-        size = batch_size(policy) if backend is None else looks.room(backend)
+        size = batch_size(policy) if backend is None else looks.room(backend, shard)
         claims = claim_due(backend_name, shard, policy, clock.now(), size)
         if backend_name == push.NAME:
             answers.record([(claim, _silent(claim)) for claim in claims])
         elif backend is None:
             answers.record([(claim, _unconfigured(claim)) for claim in claims])
-        elif staying.FEWEST <= len(claims) < size and staying.begin(backend, shard):
+        elif len(claims) >= staying.FEWEST and staying.begin(backend, shard):
             staying.stay(backend, shard, claims)
         elif claims:
             _poll(backend, shard, claims)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -152,3 +153,22 @@ def test_a_backend_that_hangs_delays_no_other(
     # By orders: with the slow one's threads, slots or connections it would take its TIMEOUT.
     told = f"{beside:.3f} s beside the slow one, {alone:.3f} s alone"
     assert beside < max(10 * alone, TIMEOUT / 10), told
+
+
+def test_a_lane_that_finds_no_room_gets_its_share(
+    service: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = registry.find("fast")
+    assert fast is not None
+    monkeypatch.setattr(looks, "_in_hand", Counter())
+    monkeypatch.setattr(looks, "_short", {})
+    assert looks.room(fast, shard=0) == 64
+    looks.note_answered(fast, -64)  # lane 0 asks for all that may be
+    assert looks.room(fast, shard=1) == 0
+    looks.note_answered(fast, 10)
+    assert looks.room(fast, shard=0, asked=54) == 0, "what comes free is for the other lane"
+    assert looks.room(fast, shard=1) == 10
+    looks.note_answered(fast, 30)
+    assert looks.room(fast, shard=0, asked=24) == 8, "half of all"
+    monkeypatch.setattr(looks, "SHARE_SECONDS", -1.0)  # they were short some time ago
+    assert looks.room(fast, shard=0, asked=24) == 40

@@ -1,6 +1,7 @@
 """A tick that stays with its lane: jobs are claimed once, and nothing of what holds is lost."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -117,6 +118,10 @@ def staying_tick(backend: str = "told") -> Iterator[None]:
         raise raised[0]
 
 
+def asked_for(script: Script) -> set[str]:
+    return {each.path for each in script.polls}
+
+
 def kept_by(backend: str = "told") -> str:
     return str(Lane.objects.get(backend=backend, shard=0).kept_by)
 
@@ -199,12 +204,13 @@ def test_where_more_is_due_than_may_be_asked_for_none_is_kept_from_its_turn(
         service.wait_for(lambda: len(script.polls) >= 3, "a look at each")
         for _ in range(6):
             started(script, "limited")
-        until(lambda: kept_by("limited") == "", "it leaves")
-    rounds = 0
-    while len({each.path for each in script.polls}) < 9:
-        rounds += 1
-        assert rounds < 9, "some are left out"
-        run_tick("limited")
+        service.wait_for(lambda: len(asked_for(script)) == 9, "a look at those that came")
+        assert kept_by("limited") != ""
+        script.polls.clear()
+        service.wait_for(lambda: len(script.polls) >= 14, "many more")
+    times = Counter(each.path for each in script.polls)
+    assert len(times) == 9
+    assert max(times.values()) <= min(times.values()) + 2
     assert max(most) <= 4
 
 

@@ -41,7 +41,8 @@ def test_what_is_due_is_taken_once_the_first_ones_first(
     assert all(latest[each.job.id.int] is each for each in taken)
     rest = held.take_due(AT + timedelta(seconds=10), 99)
     assert len(taken) + len(rest) == len(latest)
-    assert held.is_empty
+    assert held.asked == latest
+    assert held.take_kept() == []
 
 
 def test_a_job_that_was_claimed_anew_is_kept_no_longer() -> None:
