@@ -13,7 +13,7 @@ from collections import defaultdict
 from bench import report
 from bench.measuring import measure
 from bench.processes import Child, received
-from bench.stack import IN_FLIGHT, POLLERS, Side, Stack, stack
+from bench.stack import IN_FLIGHT, POLLERS, Side, Stack, databases, stack
 
 JOBS = 1_000
 SECONDS = 0.1  # the interval: ten thousand polls a second are wanted
@@ -33,10 +33,7 @@ Results = dict[str, dict[str, Figures]]
 def run(*, quick: bool) -> Results:
     """Measure on SQLite, and on the PostgreSQL of DATABASE_URL; print, and return medians."""
     results: Results = {}
-    databases: dict[str, str | None] = {"SQLite": None}
-    if url := os.environ.get("DATABASE_URL", ""):
-        databases["PostgreSQL"] = url
-    for name, database_url in databases.items():
+    for name, database_url in databases().items():
         with stack(database_url) as made:
             results[f"polling, {name}"] = _saturated(made, name, quick=quick)
             if not quick:

@@ -2,16 +2,23 @@
 
 from bench import report
 from bench.polling import Figures, watched
-from bench.stack import Side, stack
+from bench.stack import Side, databases, stack
 
 JOBS = (1_000, 5_000, 20_000)
 PER_SECOND = 2_000  # polls: each job's interval is longer the more there are
 
 
 def run(*, quick: bool) -> dict[str, dict[str, Figures]]:
-    """Measure on SQLite; print, and return the figures."""
+    """Measure on SQLite, and on the PostgreSQL of DATABASE_URL; print, and return the figures."""
+    return {
+        f"scale, {name}": _measured(name, database_url, quick=quick)
+        for name, database_url in databases().items()
+    }
+
+
+def _measured(name: str, database_url: str | None, *, quick: bool) -> dict[str, Figures]:
     sides: dict[str, Figures] = {}
-    with stack() as made:
+    with stack(database_url) as made:
         for jobs in JOBS[:2] if quick else JOBS:
             seconds = jobs / PER_SECOND
             made.seed(Side.OURS, jobs=jobs, seconds=seconds)
@@ -21,5 +28,5 @@ def run(*, quick: bool) -> dict[str, dict[str, Figures]]:
             first = next(iter(sides.values()), figures)
             figures["ratio"] = figures["µs CPU/poll"] / first["µs CPU/poll"]
             sides[f"{jobs:,} jobs"] = figures
-    print(report.table(f"Growth, {PER_SECOND:,} polls a second, SQLite", sides))
-    return {"scale": sides}
+    print(report.table(f"Growth, {PER_SECOND:,} polls a second, {name}", sides))
+    return sides

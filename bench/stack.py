@@ -244,6 +244,14 @@ class Stack:
         return orjson.loads(self._session.get(f"{self.backend_url}/{what}", timeout=10).content)
 
 
+def databases() -> dict[str, str | None]:
+    """Return where to measure, by name: on SQLite, and on the PostgreSQL of DATABASE_URL."""
+    found: dict[str, str | None] = {"SQLite": None}
+    if url := os.environ.get("DATABASE_URL", ""):
+        found["PostgreSQL"] = url
+    return found
+
+
 @contextmanager
 def stack(database_url: str | None = None) -> Iterator[Stack]:
     """Run Redis and the backend on private data, with a fresh database for each side.

@@ -50,12 +50,19 @@ _INSERT_EVENT = (
 Policies = Callable[[str, Mapping[str, Any]], PollPolicy]
 
 
+class Lease(NamedTuple):
+    """Whose a job is, until when."""
+
+    worker: str
+    ends: datetime
+
+
 class Entry(NamedTuple):
     """One change to one job.
 
     `due` is when the look that brought it was due; `held` is the job as it was claimed;
     `is_watched` is whether somebody watches it. With `keep_until` whoever claimed it may keep it
-    for the next look, if that is no later.
+    for the next look, if that is no later; where it has no lease by now, it gets `lease`.
     """
 
     job: UUID
@@ -64,6 +71,7 @@ class Entry(NamedTuple):
     held: Stored | None = None
     is_watched: bool = True
     keep_until: datetime | None = None
+    lease: Lease | None = None
 
 
 class Recorded(NamedTuple):
@@ -153,6 +161,8 @@ def unmoved(entry: Entry, policy: PollPolicy, at: datetime) -> Recorded | None:
     """
     change, held = entry.change, entry.held
     if type(change) is not Unchanged or entry.keep_until is None or held is None:
+        return None
+    if entry.lease is not None:
         return None
     job = held.job
     if change.retry_after is not None or change.look != job.look or job.backend == push.NAME:
@@ -254,7 +264,7 @@ def _take(
     following = _scheduled(policy, entry, step, at)
     due_at = following.get("due_at", row.due_at)
     is_kept = _may_be_kept(entry, step, following, policy)
-    fields |= _while_kept(step, following) if is_kept else following
+    fields |= _while_kept(entry, step, following) if is_kept else following
     is_to_stop = _stopped(changing.job, entry.change, step.job)
     if is_to_stop is not None:
         fields["cancel_due_at"] = at if is_to_stop else None
@@ -283,10 +293,15 @@ def _may_be_kept(entry: Entry, step: Step, following: Fields, policy: PollPolicy
     )
 
 
-def _while_kept(step: Step, following: Fields) -> Fields:
-    """Return of the next look what is written while the lease goes on."""
-    interval = following["interval"]
-    return {} if interval == step.job.interval else {"interval": interval}
+def _while_kept(entry: Entry, step: Step, following: Fields) -> Fields:
+    """Return of the next look what is written where the job is kept for it."""
+    new: Fields = {}
+    if following["interval"] != step.job.interval:
+        new["interval"] = following["interval"]
+    if entry.lease is not None:
+        new |= {"due_at": entry.lease.ends, "claimed_by": entry.lease.worker}
+        new["looked_at"] = following["looked_at"]
+    return new
 
 
 def _as_written(row: Stored, entry: Entry, job: JobValue, fields: Fields) -> Stored:

@@ -161,7 +161,7 @@ def _error(found: Mapping[str, str] | None) -> JobError | None:
 
 # --- writing ------------------------------------------------------------------------------------
 
-# The value as read, the columns that change, and the end of its lease where it was claimed.
+# The value as read, the columns that change, and the `due_at` that its claim left, if any did.
 Changed = tuple[JobValue, Mapping[str, Any], datetime | None]
 
 
@@ -174,7 +174,7 @@ def write(changes: Sequence[Changed]) -> None:
     vendor = connection.vendor
     is_sqlite = vendor == "sqlite"
     groups: dict[frozenset[str], list[list[Any]]] = defaultdict(list)
-    for job, new, lease_ends in sorted(changes, key=_by_id):  # one order for all: no deadlock
+    for job, new, left in sorted(changes, key=_by_id):  # one order for all: no deadlock
         names = frozenset(new)
         plan = _plan(names, vendor)
         values = [
@@ -182,7 +182,7 @@ def write(changes: Sequence[Changed]) -> None:
             for name, converter in plan.columns
         ]
         if plan.moves_due:
-            values.insert(0, _time(vendor, lease_ends if new["due_at"] else None))
+            values.insert(0, _time(vendor, left if new["due_at"] else None))
         values += (job.hex if is_sqlite else job.id, job.look, job.seq)
         groups[names].append(values)
     with connection.cursor() as cursor:
@@ -192,26 +192,39 @@ def write(changes: Sequence[Changed]) -> None:
                 raise OvertakenError
 
 
+def lease_held(held: Sequence[tuple[Stored, datetime]], worker: str) -> None:
+    """Give jobs that a worker looks at already a lease, each until its time.
+
+    One that another has taken up, or that was brought forward, is left alone.
+    """
+    _move(held, "claimed_by = %s", worker)
+
+
 def release(kept: Sequence[tuple[Stored, datetime]], now: datetime) -> None:
     """End the leases of jobs that were looked at until now: each falls due at its time.
 
     One that another has taken up, or that was brought forward, is left alone.
     """
+    _move(kept, "claimed_by = '', looked_at = %s", _time(connection.vendor, now))
+
+
+def _move(moved: Sequence[tuple[Stored, datetime]], more: str, value: Any) -> None:
+    """Have jobs fall due at other times, where they are as they were; and set another column."""
     vendor = connection.vendor
     is_sqlite = vendor == "sqlite"
     rows = [
         (
+            value,
             _time(vendor, at),
-            _time(vendor, now),
             stored.job.hex if is_sqlite else stored.job.id,
             stored.job.look,
             _time(vendor, stored.due_at),
         )
-        for stored, at in sorted(kept, key=_by_id_of)  # one order for all: no deadlock
+        for stored, at in sorted(moved, key=_by_id_of)  # one order for all: no deadlock
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {Job._meta.db_table} SET due_at = %s, looked_at = %s, claimed_by = ''"
+            f"UPDATE {Job._meta.db_table} SET {more}, due_at = %s"
             " WHERE id = %s AND look = %s AND due_at = %s",
             rows,
         )
@@ -231,14 +244,14 @@ class _Plan:
 
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
     sql: str
-    moves_due: bool  # then `due_at` comes first, after the end of the lease
+    moves_due: bool  # then `due_at` comes first, after what the claim left
 
 
 def _due_at_first(name: str) -> tuple[bool, str]:
     return name != "due_at", name
 
 
-# A claim sets `due_at` to the lease's end; what is earlier came in the meantime (`claim.hasten`).
+# `due_at` is as the claim left it, or somebody has brought it forward meanwhile (`claim.hasten`).
 _UNLESS_HASTENED = "due_at = CASE WHEN due_at < %s THEN due_at ELSE %s END"
 
 

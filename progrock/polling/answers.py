@@ -10,7 +10,7 @@ from progrock.backends import registry
 from progrock.jobs import dispatch, log
 from progrock.jobs.changes import Change, Unchanged
 from progrock.polling import watched
-from progrock.polling.claim import Claim
+from progrock.polling.claim import Claim, worker_name
 
 GATHER_SECONDS = 0.02  # in which answers share a transaction
 Answered = tuple[Claim, Change]
@@ -32,6 +32,7 @@ def record(batch: Sequence[Answered], keep_until: datetime | None = None) -> lis
             claim.stored,
             claim.watched_until > now or feeds.cover(claim.stored.owner),
             keep_until and min(keep_until, claim.last_begin),
+            None if claim.is_leased else log.Lease(worker_name(), claim.lease_ends),
         )
         for claim, change in batch
     ]

@@ -2,22 +2,25 @@
 
 A claim moves `due_at` to the end of the lease and counts `look` up. When the tick dies, its jobs
 fall due again by themselves; when it is merely late, its look number is old and changes nothing.
+A tick that stays with its lane, which no other tick looks at meanwhile, may claim without a lease:
+then nothing is written until there is an answer.
 """
 
 import math
 import os
 import socket
-from collections.abc import Container
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
+from progrock import clock
 from progrock.jobs import recall, rows
 from progrock.jobs.policy import PollPolicy
-from progrock.jobs.rows import Stored
+from progrock.jobs.rows import Due, Stored
 from progrock.jobs.values import JobValue
 from progrock.models import Job
 
@@ -28,13 +31,18 @@ HORIZON_SECONDS = 2.0  # of requests that one claim is for, where they take less
 
 
 class Claim(NamedTuple):
-    """A job held for one look, until the lease ends. `job.look` is the number of this look."""
+    """A job held for one look, until the lease ends. `job.look` is the number of this look.
+
+    `stored.due_at` is what the row says: the lease's end, and where no lease is taken the time at
+    which it was due.
+    """
 
     stored: Stored
     due: datetime
     lease_ends: datetime
     last_begin: datetime  # of a request that is over before the lease is
     watched_until: float = 0.0  # Unix seconds
+    is_leased: bool = True
 
     @property
     def job(self) -> JobValue:
@@ -81,7 +89,7 @@ def claim_due(
     most: int | None = None,
     *,
     until: datetime | None = None,
-    but: Container[int] = (),
+    but: Collection[int] = (),
 ) -> list[Claim]:
     """Return the jobs of a lane that are due, those that wait longest first, now leased.
 
@@ -91,12 +99,11 @@ def claim_due(
     most = batch_size(policy) if most is None else most
     if most < 1:
         return []
-    is_due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
     with transaction.atomic():
-        jobs = Job.objects.filter(is_due).order_by("due_at")
+        jobs = _due(backend, shard, now)
         if connection.features.has_select_for_update_skip_locked:
             jobs = jobs.select_for_update(skip_locked=True)
-        due = [each for each in rows.read_due(jobs[:most]) if each.number not in but]
+        due = _first(jobs, most, but)
         if not due:
             return []
         found = recall.find(due)
@@ -106,6 +113,54 @@ def claim_due(
     return [
         _claimed(stored, each.due_at, lease_ends, last_begin, each.watched_until)
         for each, stored in found
+    ]
+
+
+def claim_unleased(
+    backend: str,
+    shard: int,
+    policy: PollPolicy,
+    now: datetime,
+    most: int,
+    *,
+    until: datetime,
+    but: Collection[int],
+) -> list[Claim]:
+    """Return what `claim_due` does, for the one tick that stays with a lane: nothing is written.
+
+    `lease_ends` is the end of the lease that a job gets when it is kept for its next look, or by
+    `take_leases` before the lane is left.
+    """
+    due = _first(_due(backend, shard, now), most, but) if most > 0 else []
+    if not due:
+        return []
+    lease_ends = until + lease_of(policy, len(due))
+    last_begin = lease_ends - timedelta(seconds=policy.timeout)
+    return [
+        Claim(
+            stored.after(stored.job, stored.seen, each.due_at),
+            each.due_at,
+            lease_ends,
+            last_begin,
+            each.watched_until,
+            is_leased=False,
+        )
+        for each, stored in recall.find(due)
+    ]
+
+
+def take_leases(claims: Sequence[Claim]) -> list[Claim]:
+    """Lease jobs that were claimed without; return the claims as they are then.
+
+    One that another has taken up, or that was brought forward, is left alone.
+    """
+    rows.lease_held([(claim.stored, claim.lease_ends) for claim in claims], worker_name())
+    return [
+        claim._replace(
+            stored=claim.stored.after(claim.job, claim.stored.seen, claim.lease_ends),
+            is_leased=True,
+        )
+        for claim in claims
     ]
 
 
@@ -132,8 +187,16 @@ def claim_start(id_: UUID, lease: timedelta, now: datetime, *, again: bool) -> C
 
 
 def hasten(id_: UUID, at: datetime) -> bool:
-    """Bring a started job's next look forward to a time. True when it was later."""
-    return Job.objects.filter(id=id_, due_at__gt=at, started__isnull=False).update(due_at=at) == 1
+    """Bring a started job's next look forward to a time. False when it is due before anyway.
+
+    One that is due may be looked at just now without a lease. Its time is moved by a microsecond:
+    so it is seen, when the answer is written, that another look is wanted after this one.
+    """
+    now = clock.now()
+    job = Job.objects.filter(Q(due_at__gt=at) | Q(due_at__lte=now), id=id_, started__isnull=False)
+    earlier = F("due_at") - timedelta(microseconds=1)
+    due_at = Case(When(due_at__gt=at, then=Value(at)), default=earlier)
+    return job.update(due_at=due_at) == 1
 
 
 def hasten_all(
@@ -173,6 +236,16 @@ def name_worker(name: str) -> None:
 
 
 _worker = f"process {os.getpid()} on {socket.gethostname()}"[:100]
+
+
+def _due(backend: str, shard: int, now: datetime) -> QuerySet[Job]:
+    is_due = Q(backend=backend, shard=shard, due_at__lte=now, started__isnull=False)
+    return Job.objects.filter(is_due).order_by("due_at")
+
+
+def _first(jobs: QuerySet[Job], most: int, but: Collection[int]) -> list[Due]:
+    found = rows.read_due(jobs[: most + len(but)])
+    return [each for each in found if each.number not in but][:most]
 
 
 def _claimed(

@@ -41,9 +41,9 @@ class Held:
             self._later.pop(number, None)
             self.asked[number] = claim
 
-    def answered(self, claim: Claim) -> None:
-        """Note that there is an answer."""
-        del self.asked[claim.stored.job.id.int]
+    def answered(self, claim: Claim) -> Claim:
+        """Note that there is an answer to a job's claim; return the claim as it is by now."""
+        return self.asked.pop(claim.stored.job.id.int)
 
     def keep(self, claim: Claim) -> None:
         """Have a job looked at again when it is due."""

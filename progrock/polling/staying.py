@@ -10,23 +10,26 @@ Why it is right: docs/decisions/0015-staying.md.
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from progrock import clock
 from progrock.backends import registry
 from progrock.backends.backend import Backend
 from progrock.jobs import recall, rows
 from progrock.live import publishing
-from progrock.polling import answers, lanes, looks
+from progrock.polling import answers, lanes, limits, looks
 from progrock.polling.answers import Answers, next_batch
-from progrock.polling.claim import Claim, claim_due, worker_name
+from progrock.polling.claim import Claim, claim_due, claim_unleased, take_leases, worker_name
 from progrock.polling.held import Held
 
 FEWEST = 20  # jobs due at once, that a tick stays for
 SECONDS = 10.0
+KEPT = timedelta(seconds=SECONDS + 2.0)  # that no other tick comes: until this one has left
 MOST = 4  # lanes of a process: each has a thread and a database connection meanwhile
 ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
 CLAIM_SECONDS = 0.1  # from one look for what else is due to the next
+ANSWERED_SECONDS = 0.25  # a backend that is faster is asked before its jobs are leased
+MOST_UNLEASED = 500
 PUBLISH_SECONDS = 0.5
 SLOW_SECONDS = 0.25
 _lock = threading.Lock()
@@ -45,7 +48,7 @@ def begin(backend: Backend, shard: int) -> bool:
             return False
         _stays += 1
     now = clock.now()
-    if lanes.keep(backend.name, shard, worker_name(), now + timedelta(seconds=SECONDS), now):
+    if lanes.keep(backend.name, shard, worker_name(), now + KEPT, now):
         return True
     _end()
     return False
@@ -110,6 +113,9 @@ class _Stay:
         if self._has_left:
             return
         self._has_left = True
+        self.held.ask(
+            take_leases([each for each in self.held.asked.values() if not each.is_leased])
+        )
         kept = [(claim.stored, claim.due) for claim in self.held.take_kept()]
         rows.release(kept, clock.now())
         recall.keep(stored for stored, _ in kept)
@@ -135,21 +141,28 @@ class _Stay:
             # First, whatever is kept: otherwise they would never get room while more is kept than
             # may be asked for. Each is then among those kept, and they have their turns.
             self._claim_at = at + CLAIM_SECONDS
-            policy, asked = self._backend.policy, self.held.asked
-            claimed = claim_due(
-                self._backend.name, self._shard, policy, now, room, until=self._until, but=asked
-            )
+            claimed = self._claim(now, room)
             self.held.ask(claimed)
         return claimed + self.held.take_due(now, room - len(claimed))
 
+    def _claim(self, now: datetime, most: int) -> list[Claim]:
+        """Return what is due in the rows; without a lease where the answers come in a moment."""
+        is_fast = 0 < limits.latency_of(self._backend.name) <= ANSWERED_SECONDS
+        asked = self.held.asked
+        claim = claim_unleased if is_fast and len(asked) <= MOST_UNLEASED else claim_due
+        policy, until = self._backend.policy, self._until
+        return claim(
+            self._backend.name, self._shard, policy, now, most, until=until, but=asked.keys()
+        )
+
     def _record(self, batch: Sequence[answers.Answered]) -> None:
+        batch = [(self.held.answered(claim), change) for claim, change in batch]
         claims = {claim.job.id.int: claim for claim, _ in batch}
-        for claim in claims.values():
-            self.held.answered(claim)
         looks.note_answered(self._backend, len(batch))
         recorded = answers.record(batch, None if self._has_left else self._until)
         for each in recorded:
             if each.kept is not None and each.due_at is not None:
                 claim = claims[each.job.id.int]
-                self.held.keep(claim._replace(stored=each.kept, due=each.due_at))
+                kept = claim._replace(stored=each.kept, due=each.due_at, is_leased=True)
+                self.held.keep(kept)
         publishing.settle(PUBLISH_SECONDS)

@@ -47,12 +47,18 @@ from progrock.jobs.changes import (
     StartFailed,
     Unchanged,
 )
-from progrock.jobs.log import Entry, Recorded
+from progrock.jobs.log import Entry, Lease, Recorded
 from progrock.jobs.states import TERMINAL, Condition, JobErrorCode, State
 from progrock.live.publishing import Published
 from progrock.models import Event, Job
 from progrock.polling import claim, pulse, sweeping
-from progrock.polling.claim import Claim, claim_due, claim_start
+from progrock.polling.claim import (
+    Claim,
+    claim_due,
+    claim_start,
+    claim_unleased,
+    take_leases,
+)
 from progrock.protocol.messages import JobEdit
 from tests.contracts.parts import at_once, frames_of, new_job
 
@@ -145,6 +151,7 @@ class Known:
     row: dict[str, Any]
     frames: list[dict[str, Any]]
     may_run: bool = False  # a start was sent, and may have begun it
+    hooked: datetime | None = None  # a hook came since then, and no look was begun
 
 
 class Log(RuleBasedStateMachine):
@@ -209,7 +216,19 @@ class Log(RuleBasedStateMachine):
         worker, id_ = self.one_of(data), data.draw(st.sampled_from(list(self.begun())))
         row = self.known[id_].row
         self.passed += max(timedelta(), row["due_at"] - self.began - self.passed - worker.off)
-        self.look(worker, row["backend"])
+        self.look(worker, row["backend"], is_leased=data.draw(st.booleans()))
+
+    @precondition(lambda self: any(worker.waits_for for worker in self.workers))
+    @rule(data=st.data())
+    def a_worker_leases_what_it_looks_at(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([each for each in self.workers if each.waits_for]))
+        unleased = [taken for taken, _ in worker.waits_for if not taken.is_leased]
+        with self.working(worker):
+            leased = {taken.job.id: taken for taken in take_leases(unleased)}
+        worker.waits_for = [
+            (taken if taken.is_leased else leased[taken.job.id], is_start)
+            for taken, is_start in worker.waits_for
+        ]
 
     @precondition(lambda self: any(self.begun()))
     @rule(data=st.data())
@@ -242,7 +261,8 @@ class Log(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(worker.waits_for) - 1))
         taken, is_start = worker.waits_for[place]
         same = Unchanged(look=taken.job.look)
-        entry = Entry(taken.job.id, same, taken.due, taken.stored, keep_until=LATEST)
+        lease = None if taken.is_leased else Lease(worker.name, taken.lease_ends)
+        entry = Entry(taken.job.id, same, taken.due, taken.stored, keep_until=LATEST, lease=lease)
         policy = policy_of(taken.job.backend, taken.params)
         if (interval := taken.job.interval) > 0:  # as often as may be
             policy = replace(policy, min=interval, max=interval)
@@ -251,6 +271,7 @@ class Log(RuleBasedStateMachine):
         assert _row(taken.job.id) == self.known[taken.job.id].row
         if outcome is not None and outcome.kept is not None and outcome.due_at is not None:
             assert outcome.job == taken.job
+            assert taken.is_leased, "it is kept without a lease"
             kept = Claim(outcome.kept, outcome.due_at, LATEST, LATEST)
             worker.waits_for[place] = (kept, False)
 
@@ -282,7 +303,10 @@ class Log(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def a_hook_comes(self, data: st.DataObject) -> None:
-        claim.hasten(self.job_of(data), clock.now())
+        id_ = self.job_of(data)
+        claim.hasten(id_, clock.now())
+        if self.known[id_].row["started"] and self.known[id_].row["due_at"]:
+            self.known[id_].hooked = clock.now()
 
     @rule(data=st.data(), is_edit=st.booleans())
     def somebody_remarks(self, data: st.DataObject, is_edit: bool) -> None:
@@ -377,15 +401,25 @@ class Log(RuleBasedStateMachine):
     def reported(self) -> Iterator[UUID]:
         return (id_ for id_, known in self.known.items() if known.row["backend"] == push.NAME)
 
-    def look(self, worker: Worker, backend: str) -> None:
+    def look(self, worker: Worker, backend: str, *, is_leased: bool = True) -> None:
         """Have a worker claim what is due, and check that it got the jobs as they are."""
         with self.working(worker):
-            claims = _claimed(backend)
+            claims = _claimed(backend) if is_leased else self.unleased(worker, backend)
         worker.waits_for += [(each, False) for each in claims]
         for each in claims:
+            self.known[each.job.id].hooked = None
             found = rows.read_one(each.job.id)
             assert found is not None
             assert (each.job, each.stored.due_at) == (found.job, found.due_at)
+
+    def unleased(self, worker: Worker, backend: str) -> list[Claim]:
+        """Claim what is due and is not looked at by this worker, as a tick that stays does."""
+        but = {taken.job.id.int for taken, _ in worker.waits_for}
+        policy, now = policy_of(backend), clock.now()
+        claims = claim_unleased(backend, 0, policy, now, 9, until=now + LEASE, but=but)
+        for each in claims:
+            assert _row(each.job.id) == self.known[each.job.id].row, "something was written"
+        return claims
 
     def begun(self) -> Iterator[UUID]:
         """Give the jobs that are looked at."""
@@ -417,6 +451,7 @@ class Log(RuleBasedStateMachine):
                     due=taken.due,
                     held=taken.stored if not is_start and data.draw(st.integers(0, 3)) else None,
                     keep_until=clock.now() + LEASE if data.draw(st.booleans()) else None,
+                    lease=None if taken.is_leased else Lease(worker.name, taken.lease_ends),
                 )
             )
         if data.draw(st.booleans()):
@@ -441,6 +476,10 @@ class Log(RuleBasedStateMachine):
                     worker.waits_for.append((kept, False))
                 if outcome.job.state.is_terminal:
                     over.add(entry.job)
+                hooked = self.known[entry.job].hooked
+                if look is not None and entry.held is not None and hooked is not None:
+                    due_at = _row(entry.job)["due_at"]
+                    assert due_at is None or due_at <= hooked, "a hook was lost"
             self.note_start(outcome, entry.change)
 
     def note_start(self, outcome: Recorded, change: Change) -> None:

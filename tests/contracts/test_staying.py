@@ -1,6 +1,7 @@
 """A tick that stays with its lane: jobs are claimed once, and nothing of what holds is lost."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,7 +32,7 @@ from tests.contracts.parts import (
     row_of,
 )
 from tests.contracts.test_outages import until
-from tests.scripted_backend import Script, ScriptedBackend
+from tests.scripted_backend import Reply, Script, ScriptedBackend
 
 pytestmark = pytest.mark.usefixtures("real_parts", "published", "described")
 DESCRIBED = """
@@ -278,6 +279,73 @@ def test_a_job_that_another_worker_took_is_let_go(service: ScriptedBackend) -> N
         asked = len(script.polls)
     assert (row_of(job)["look"], row_of(job)["claimed_by"]) == (taken, "another")
     assert len(script.polls) == asked
+    check_numbering(job)
+
+
+# --- without a lease ------------------------------------------------------------------------------
+
+
+def test_what_falls_due_meanwhile_is_claimed_without_a_write(service: ScriptedBackend) -> None:
+    script, other = service.script({"state": "running"}), service.script({"state": "running"})
+    gate = threading.Event()
+    started(script)
+    with staying_tick():
+        service.wait_for(lambda: len(script.polls) >= 2, "a look")
+        other.say(Reply(body={"state": "running", "progress": 1}, gate=gate))
+        job = started(other)
+        before = row_of(job)
+        service.wait_for(lambda: len(other.polls) == 1, "a look at the other one")
+        service.wait_for(lambda: len(script.polls) >= 6, "and meanwhile at the first one")
+        assert row_of(job) == before
+        assert len(other.polls) == 1
+        gate.set()
+        until(lambda: row_of(job)["seq"] > before["seq"], "the answer")
+        kept = row_of(job)
+    assert kept["claimed_by"] == claim.worker_name()
+    assert kept["due_at"] > later(4)
+    assert kept["look"] == before["look"] + 1
+    check_numbering(job)
+
+
+def test_a_hook_that_comes_during_such_a_look_brings_another(service: ScriptedBackend) -> None:
+    first, script = service.script({"state": "running"}), service.script()
+    gate = threading.Event()
+    started(first, "seldom")
+    with staying_tick("seldom"):
+        service.wait_for(lambda: len(first.polls) == 1, "a look")
+        script.say(Reply(body={"state": "running", "progress": 1}, gate=gate))
+        job = started(script, "seldom")
+        service.wait_for(lambda: len(script.polls) == 1, "a look at the other one")
+        assert row_of(job)["claimed_by"] == ""
+        assert hasten(job.id, now())
+        asked = time.monotonic()
+        gate.set()
+        service.wait_for(lambda: len(script.polls) == 2, "a look for the hook")
+        assert time.monotonic() < asked + 3
+
+
+def test_who_leaves_leases_what_is_not_answered(service: ScriptedBackend) -> None:
+    first, script = service.script({"state": "running"}), service.script()
+    gate = threading.Event()
+    started(first)
+    with staying_tick():
+        service.wait_for(lambda: len(first.polls) >= 2, "a look")
+        script.say(Reply(body={"state": "running", "progress": 7}, gate=gate))
+        job = started(script)
+        service.wait_for(lambda: len(script.polls) == 1, "a look at the other one")
+        staying.stop()
+        until(lambda: kept_by() == "", "it leaves")
+        left = row_of(job)
+        assert left["claimed_by"] == claim.worker_name()
+        assert left["due_at"] > later(4)
+        looked_at = len(first.polls)
+        until(lambda: run_tick("told") > 0, "a tick")
+        assert len(first.polls) == looked_at + 1, "only the one that was kept"
+        gate.set()
+        until(lambda: row_of(job)["progress"] == 7, "the answer")
+    assert row_of(job)["claimed_by"] == ""
+    assert row_of(job)["due_at"] <= later(0.2)
+    assert len(script.polls) == 1
     check_numbering(job)
 
 
