@@ -84,6 +84,10 @@ class Following:
 
     async def open(self, who: Who, name: str, after: int | None) -> Opening:
         """Follow a job, and return where it stands. Raises RequestError(unknown_job)."""
+        async with hub().entrance:
+            return await self._open(who, name, after)
+
+    async def _open(self, who: Who, name: str, after: int | None) -> Opening:
         followed = hub().topic(name.lower())
         job, page = await database_sync_to_async(_read)(who, name, after)
         id_ = str(job.id)

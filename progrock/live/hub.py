@@ -36,6 +36,7 @@ RENEW_SECONDS = 3_600.0  # layers forget who is in a group after a day (group_ex
 LOG_PAGE = 500
 TOLD_KEPT = 10_000
 CLOCK_SECONDS = 2.0  # that the clocks of servers may be apart
+COMING_AT_ONCE = 8  # watchers that read where their job stands; each holds some KB meanwhile
 
 
 class Watcher(Protocol):
@@ -91,6 +92,7 @@ class Hub:
         self._feed_since = 0.0  # Unix time; jobs that began since are told from event 1
         self._told: dict[str, int] = {}  # ended jobs of the feed: the last seq, oldest first
         self._tasks: set[asyncio.Task[None]] = set()
+        self.entrance = asyncio.Semaphore(COMING_AT_ONCE)  # the others wait with little in hand
         self.attendance = Attendance(self._run)
         self.presence = Presence(self, self._run)
         self._channel: str | None = None  # the layer's, once there is one
