@@ -13,6 +13,7 @@ from progrock.polling import watched
 from progrock.polling.claim import Claim, worker_name
 
 GATHER_SECONDS = 0.02  # in which answers share a transaction
+GATHER_STEPS = 10  # in which it is seen that all have come
 Answered = tuple[Claim, Change]
 Answers = queue.SimpleQueue[Answered]
 
@@ -69,8 +70,10 @@ def next_batch(answers: Answers, expected: int, seconds: float) -> list[Answered
         batch = [answers.get(timeout=seconds)]
     except queue.Empty:
         return []
-    if len(batch) + answers.qsize() < expected:
-        time.sleep(GATHER_SECONDS)
+    for _ in range(GATHER_STEPS):
+        if len(batch) + answers.qsize() >= expected:
+            break
+        time.sleep(GATHER_SECONDS / GATHER_STEPS)
     while True:
         try:
             batch.append(answers.get_nowait())
