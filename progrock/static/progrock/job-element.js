@@ -37,11 +37,18 @@ const STYLE = `
   :host([state="failed"]) [part="fill"],
   :host([state="timed_out"]) [part="fill"] { background: var(--progrock-failed, #c03636); }
   :host([state="cancelled"]) [part="fill"] { background: var(--progrock-cancelled, #767676); }
-  .is-unknown [part="fill"] { inline-size: 30%; }
+  .is-unknown [part="fill"] {
+    inline-size: 100%;
+    mask: repeating-linear-gradient(-45deg, #000 0 6px, transparent 6px 12px);
+  }
   @media (forced-colors: active) { [part="fill"] { background: Highlight; } }
   @media (prefers-reduced-motion: no-preference) {
     [part="fill"] { transition: inline-size 0.3s; }
-    .is-unknown [part="fill"] { animation: to-and-fro 1.6s ease-in-out infinite alternate; }
+    .is-unknown [part="fill"] {
+      inline-size: 30%;
+      mask: none;
+      animation: to-and-fro 1.6s ease-in-out infinite alternate;
+    }
   }
   @keyframes to-and-fro { from { inset-inline-start: 0; } to { inset-inline-start: 70%; } }
 `;
