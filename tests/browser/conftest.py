@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.browser.complaints import Complaints
 from tests.browser.dashboard import DEADLINE_MS, Dashboard
+from tests.browser.people import ClosedStack, NewVisitor, closed_stack, log_in
 from tests.launcher_process import Launcher
 
 ARGUMENTS = (
@@ -79,3 +80,33 @@ def open_page(new_page: Callable[..., Page]) -> OpenPage:
         return Dashboard(page)
 
     return open_page
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedStack]:
+    with closed_stack(tmp_path_factory.mktemp("closed") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def new_visitor(
+    chromium: Browser, closed: ClosedStack, complaints: Complaints
+) -> Iterator[NewVisitor]:
+    """Give a function that opens a blank page of a stranger, or of a user who is logged in."""
+    contexts: list[BrowserContext] = []
+
+    def new_visitor(name: str = "", **options: Any) -> Page:
+        context = chromium.new_context(**{"base_url": closed.launcher.base_url, **options})
+        context.set_default_timeout(DEADLINE_MS)
+        complaints.listen(context)
+        contexts.append(context)
+        page = context.new_page()
+        if name:
+            page.goto("/login/")
+            log_in(page, name)
+        return page
+
+    yield new_visitor
+    for context in contexts:
+        context.close()
+    assert not complaints.unexpected()

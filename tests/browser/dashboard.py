@@ -26,6 +26,15 @@ RECORD_ANNOUNCEMENTS = """
     region, { childList: true, subtree: true, characterData: true });
 }
 """
+RECORD_NOTICES = """
+window.noticed = [];
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = window.answer ?? "granted"); }
+  constructor(title, options) { window.noticed.push([title, options.tag]); }
+};
+"""
+"""For a page before it is opened: keep the notifications in place of showing them."""
 
 
 class Dashboard:

@@ -8,17 +8,9 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.dashboard import Dashboard
+from tests.browser.dashboard import RECORD_NOTICES, Dashboard
 from tests.browser.played_server import PlayedServer, event, snapshot
 
-RECORD_NOTICES = """
-window.noticed = [];
-window.Notification = class {
-  static permission = "default";
-  static async requestPermission() { return (this.permission = window.answer ?? "granted"); }
-  constructor(title, options) { window.noticed.push([title, options.tag]); }
-};
-"""
 ENDED = {"type": "complete", "state": "succeeded", "complete": True, "progress": 100}
 
 

@@ -1,93 +1,23 @@
 """The page of one job where people have accounts: two of them, and strangers with a share link."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.complaints import Complaints
-from tests.browser.dashboard import DEADLINE_MS
 from tests.browser.job_page import JobTab, Reported
-from tests.launcher_process import ROOT, Launcher
-
-PASSWORD = "correct horse battery staple"
-USERS = f"""
-from django.contrib.auth import get_user_model
-from django.core.management import call_command
-users = get_user_model().objects
-users.create_user("ada", password={PASSWORD!r})
-users.create_user("ben", password={PASSWORD!r}, is_staff=True)
-users.create_user("eve", password={PASSWORD!r})
-call_command("tokens", "create", "ada")
-"""
-NewVisitor = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, str]]:
-    """A server that wants to know who is there, and ada's token."""
-    data = tmp_path_factory.mktemp("closed") / "data"
-    with Launcher(data, environ={"PROGROCK_ANONYMOUS": "off"}) as launcher:
-        launcher.start()
-        printed = subprocess.run(
-            [sys.executable, "manage.py", "shell", "-c", USERS],
-            cwd=ROOT,
-            env={**os.environ, "PROGROCK_DATA": str(data), "PROGROCK_BACKENDS": ""}
-            | {"DJANGO_SETTINGS_MODULE": "config.settings"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert printed.returncode == 0, printed.stderr
-        yield launcher, printed.stdout.split()[-1]
+from tests.browser.people import ClosedStack, NewVisitor, log_in
 
 
 @pytest.fixture
-def http(closed: tuple[Launcher, str]) -> Iterator[httpx.Client]:
+def http(closed: ClosedStack) -> Iterator[httpx.Client]:
     """Ada's programs."""
-    launcher, token = closed
-    headers = {"Authorization": f"Bearer {token}"}
-    base = f"{launcher.base_url}api/v1/"
-    with httpx.Client(base_url=base, headers=headers, timeout=30) as client:
+    with closed.programs_of("ada") as client:
         yield client
-
-
-@pytest.fixture
-def new_visitor(
-    chromium: Browser, closed: tuple[Launcher, str], complaints: Complaints
-) -> Iterator[NewVisitor]:
-    """Give a function that opens a blank page of a stranger, or of a user who is logged in."""
-    contexts = []
-
-    def new_visitor(name: str = "", **options: Any) -> Page:
-        context = chromium.new_context(base_url=closed[0].base_url, **options)
-        context.set_default_timeout(DEADLINE_MS)
-        complaints.listen(context)
-        contexts.append(context)
-        page = context.new_page()
-        if name:
-            page.goto("/login/")
-            log_in(page, name)
-        return page
-
-    yield new_visitor
-    for context in contexts:
-        context.close()
-    assert not complaints.unexpected()
-
-
-def log_in(page: Page, name: str) -> None:
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 def link_of(job: Reported) -> str:
@@ -175,12 +105,12 @@ def test_without_javascript_a_stranger_is_told_to_sign_in(
 
 
 def test_strangers_are_told_the_same_of_a_job_that_does_not_exist(
-    closed: tuple[Launcher, str], http: httpx.Client
+    closed: ClosedStack, http: httpx.Client
 ) -> None:
     job = Reported(http, "For ada alone")
     other = "0198c0de-0000-7000-8000-000000000000"
     there, nowhere = (
-        httpx.get(f"{closed[0].base_url}jobs/{id_}", timeout=30) for id_ in (job.id, other)
+        httpx.get(f"{closed.launcher.base_url}jobs/{id_}", timeout=30) for id_ in (job.id, other)
     )
     assert there.status_code == nowhere.status_code == 200
     assert there.text.replace(job.id, other) == nowhere.text
