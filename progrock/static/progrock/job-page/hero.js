@@ -81,8 +81,8 @@ function about(model, job, actions) {
 function watching({ watchers }) {
   if (!watchers) return nothing;
   const { count, names } = watchers;
-  const others = count - names.length;
-  const more = others > 0 && names.length ? [`${others} ${others === 1 ? "other" : "others"}`] : [];
+  const rest = count - names.length; // without an account, or further tabs of those with a name
+  const more = rest > 0 && names.length ? [`${rest} more`] : [];
   const who = [...names, ...more].join(", ");
   const text = `${count} watching now`;
   return html`<li class="watching" data-part="watchers" title=${who || text}>
