@@ -1,6 +1,7 @@
 // @ts-check
 /** A job's title, labels and note, edited at its row: each saved when it is left, if it is valid. */
 
+import { find } from "../dom.js";
 import { AS_LABELS, FieldEdit, labelsIn } from "../field-edit.js";
 import { html, live, nothing, render } from "../vendor/lit.js";
 
@@ -29,6 +30,8 @@ export class JobSheet {
   #edits;
   /** @type {Partial<Record<Field, string>>} what is wrong with what was typed */
   #invalid = {};
+  /** @type {Partial<Record<Field, Promise<void>>>} settled once a field was saved or refused */
+  #sent = {};
 
   /**
    * @param {HTMLElement} root stands among the rows
@@ -45,13 +48,15 @@ export class JobSheet {
     store.addEventListener("change", () => this.#see());
   }
 
-  /** @param {string} job to be edited from now on */
-  open(job) {
+  /** @param {string} job to be edited from now on, if nothing of another's is left to be settled */
+  async open(job) {
     if (!this.#store.jobs.get(job)?.can.includes("edit")) return;
-    if (this.#job) this.close();
+    await this.#finish(() => {}); // the focus goes on into the next one
+    if (this.#job) return;
     this.#job = job;
     this.#edits = this.#newEdits();
     this.#invalid = {};
+    this.#sent = {};
     this.#root.hidden = false;
     this.#draw();
     const title = this.#root.querySelector("input");
@@ -59,12 +64,22 @@ export class JobSheet {
     title?.select();
   }
 
-  close() {
+  close(onClose = this.#onClose) {
     const job = this.#job;
     this.#job = "";
     this.#root.hidden = true;
     render(nothing, this.#root);
-    this.#onClose(job);
+    onClose(job);
+  }
+
+  /** Close once all is saved. What cannot be saved, or meets another's edit, stays to be settled. */
+  async #finish(onClose = this.#onClose) {
+    const edits = this.#edits;
+    await Promise.all(Object.values(this.#sent));
+    if (!this.#job || edits !== this.#edits) return; // closed meanwhile
+    const open = FIELDS.find((field) => edits[field].isOpen);
+    if (open) find(this.#root, `#sheet-${open}`, HTMLElement).focus();
+    else this.close(onClose);
   }
 
   #newEdits() {
@@ -102,7 +117,7 @@ export class JobSheet {
       html`${FIELDS.map((field) => this.#field(field, job))}
         <div class="sheet-foot">
           <p class="help">Saved when you leave a field. <kbd>Esc</kbd> undoes.</p>
-          <button type="button" @click=${() => this.close()}>Done</button>
+          <button type="button" @click=${() => this.#finish()}>Done</button>
         </div>`,
       this.#root,
     );
@@ -137,17 +152,18 @@ export class JobSheet {
       <label for=${id}>${WORDS[field]} <span class="optional">${HINTS[field]}</span></label>
       ${control}
       ${problem ? html`<p class="field-error" id="${id}-problem" role="alert">${problem}</p>` : nothing}
-      ${edit.phase === "conflict" ? this.#conflict(edit) : nothing}
+      ${edit.phase === "conflict" ? this.#conflict(field) : nothing}
     </div>`;
   }
 
-  /** @param {FieldEdit} edit */
-  #conflict(edit) {
+  /** @param {Field} field */
+  #conflict(field) {
+    const edit = this.#edits[field];
     return html`<div class="sheet-conflict" role="alert">
       <p>Somebody else has written meanwhile: <q dir="auto">${edit.theirs || "nothing"}</q></p>
       <div class="sheet-choice">
         <button type="button" @click=${() => edit.undo()}>Take theirs</button>
-        <button type="button" @click=${() => edit.commit()}>Keep mine</button>
+        <button type="button" @click=${() => this.#send(field)}>Keep mine</button>
       </div>
     </div>`;
   }
@@ -180,14 +196,21 @@ export class JobSheet {
       else if (job) edit.begin({ ...job });
     } else if (event.key === "Enter" && !event.isComposing && (field !== "note" || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      if (this.#check(field)) edit.commit().then(() => !edit.problem && edit.phase === "idle" && this.close());
+      if (edit.phase === "conflict" || !this.#check(field)) return; // the buttons choose
+      this.#send(field);
+      this.#finish();
     }
   }
 
   /** @param {Field} field */
   #leave(field) {
     const edit = this.#edits[field];
-    if (edit.phase === "editing" && this.#check(field)) edit.commit();
+    if (edit.phase === "editing" && this.#check(field)) this.#send(field);
+  }
+
+  /** @param {Field} field */
+  #send(field) {
+    this.#sent[field] = this.#edits[field].commit();
   }
 
   /**
