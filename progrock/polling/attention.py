@@ -5,7 +5,7 @@ costs a minute of slower looks.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -46,10 +46,18 @@ def come(jobs: Iterable[str], now: datetime) -> None:
     A look follows at once, unless the last one is younger than `poll.min`, one is under way, the
     backend has asked for patience, or does not answer.
     """
+    ids = list(jobs)
+    for start in range(0, len(ids), PAGE):
+        for (backend, shard), at in _bring_forward(ids[start : start + PAGE], now).items():
+            lanes.arm(backend, shard, at, now)
+
+
+def _bring_forward(ids: Sequence[str], now: datetime) -> dict[tuple[str, int], datetime]:
+    """Return when the first look in each lane falls due by it, where any does."""
     earliest: dict[tuple[str, int], datetime] = {}
     moved: dict[datetime, list[UUID]] = defaultdict(list)
     with transaction.atomic():
-        followed = Job.objects.filter(id__in=list(jobs), due_at__isnull=False)
+        followed = Job.objects.filter(id__in=ids, due_at__isnull=False)
         held = list(
             followed.exclude(backend=push.NAME).select_for_update().order_by("id").only(*_READ)
         )
@@ -67,10 +75,9 @@ def come(jobs: Iterable[str], now: datetime) -> None:
                 moved[at].append(job.id)
                 lane = (job.backend, job.shard)
                 earliest[lane] = min(earliest.get(lane, at), at)
-        for at, ids in moved.items():
-            Job.objects.filter(id__in=ids).update(due_at=at)
-    for (backend, shard), at in earliest.items():
-        lanes.arm(backend, shard, at, now)
+        for at, moved_ids in moved.items():
+            Job.objects.filter(id__in=moved_ids).update(due_at=at)
+    return earliest
 
 
 def stay_at_feeds(owners: Iterable[str], now: datetime) -> None:
