@@ -102,12 +102,6 @@ function form(edit, name) {
     else edit.commit();
     event.preventDefault();
   };
-  const begun = ref((element) => {
-    if (element instanceof HTMLElement && !element.dataset.begun) {
-      element.dataset.begun = "true";
-      queueMicrotask(() => element.focus());
-    }
-  });
   return html`<form class="edit-form" data-field=${edit.field} @submit=${(/** @type {Event} */ event) => { event.preventDefault(); edit.commit(); }}>
     ${isNote
       ? html`<textarea rows="6" aria-label=${name} dir="auto" maxlength=${NOTE_LENGTH} .value=${edit.draft} @input=${take} @keydown=${hear} ${begun}></textarea>`
@@ -119,25 +113,32 @@ function form(edit, name) {
   </form>`;
 }
 
-/** @param {FieldEdit} edit */
+/** Give an element the focus when it is drawn first. */
+const begun = ref((element) => {
+  if (element instanceof HTMLElement && !element.dataset.begun) {
+    element.dataset.begun = "true";
+    queueMicrotask(() => element.focus());
+  }
+});
+
+/**
+ * The group has the focus, and no button: who still types chooses nothing by it.
+ *
+ * @param {FieldEdit} edit
+ */
 function conflict(edit) {
   const hear = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape") edit.undo();
   };
-  const begun = ref((element) => {
-    if (element instanceof HTMLElement && !element.dataset.begun) {
-      element.dataset.begun = "true";
-      queueMicrotask(() => element.focus());
-    }
-  });
-  return html`<div class="conflict" data-field=${edit.field} role="group" aria-label="Two edits at once" @keydown=${hear}>
+  return html`<div class="conflict" data-field=${edit.field} role="group" tabindex="-1"
+    aria-label="Two edits at once" @keydown=${hear} ${begun}>
     <p role="alert"><strong>Somebody else changed this while you did.</strong> Which shall stay?</p>
     <dl>
       <div><dt>Theirs</dt><dd dir="auto">${edit.theirs || "(nothing)"}</dd></div>
       <div><dt>Yours</dt><dd dir="auto">${edit.draft || "(nothing)"}</dd></div>
     </dl>
     <div class="conflict-choice">
-      <button type="button" class="primary" @click=${() => edit.undo()} ${begun}>Keep theirs</button>
+      <button type="button" class="primary" @click=${() => edit.undo()}>Keep theirs</button>
       <button type="button" @click=${() => edit.commit()}>Write mine</button>
     </div>
   </div>`;
