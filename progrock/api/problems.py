@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from progrock.errors import RequestError
@@ -26,7 +27,10 @@ def response_to(exc: RequestError, status: int | None = None) -> HttpResponse:
 
 def unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:
     """Return the answer when something of ours failed; the reason goes to the log alone."""
-    logger.error("a request failed", path=request.path, exc_info=exc)
+    if isinstance(exc, OperationalError | InterfaceError):  # it is known where that comes from
+        logger.error("the database does not answer a request", path=request.path, error=str(exc))
+    else:
+        logger.error("a request failed", path=request.path, exc_info=exc)
     return response_to(sorry())
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import structlog
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 
 from progrock import conf, identity
 from progrock.backends import push
@@ -97,8 +98,11 @@ class ProgressConsumer(Connection):
             self.reply(frames.error(exc, asked.id if asked else None))
             if isinstance(asked, messages.Auth):
                 await self.close(CloseCode.NOT_AUTHENTICATED)
-        except Exception:
-            logger.exception("a message could not be answered", connection=self.connection)
+        except Exception as exc:
+            if isinstance(exc, OperationalError | InterfaceError):
+                logger.error("the database does not answer", error=str(exc))
+            else:
+                logger.exception("a message could not be answered", connection=self.connection)
             sorry = RequestError(
                 ErrorCode.UNAVAILABLE, "This cannot be answered just now; try again.", retry_after=1
             )
