@@ -127,7 +127,7 @@ def test_one_reply_with_retry_after_holds_all_jobs_and_counts_for_none_but_its_o
     (loud,) = started(busy)
     service.wait_for(lambda: len(busy.polls) == 2, "the poll that is answered by a pause")
     held_at = busy.polls[1].at
-    assert told("told")["held_until"] is not None
+    until(lambda: told("told")["held_until"] is not None, "the pause is known")
     until(lambda: row_of(loud)["state"] == "succeeded", "the end after the pause")
     asked = sorted(request.at for request in list(service.requests) if request.at > held_at)
     under_way = next(n for n, at in enumerate(asked) if at > held_at + 1.9)
