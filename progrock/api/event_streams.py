@@ -8,7 +8,6 @@ import re
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
-import structlog
 from channels.db import database_sync_to_async
 from django.http import HttpResponse
 from pydantic import BaseModel, ValidationError
@@ -19,6 +18,7 @@ from progrock.api.accepting import takes_stream, wants_stream
 from progrock.api.events import FeedQuery, JobEventsQuery
 from progrock.api.other_sites import READABLE, is_shared, mark
 from progrock.errors import RequestError
+from progrock.failures import noted
 from progrock.identity import Who
 from progrock.live.handshake import (
     FOREIGN_HOST,
@@ -36,7 +36,6 @@ from progrock.protocol.codec import problems as problems_of
 from progrock.protocol.codes import ErrorCode
 from progrock.protocol.messages import MAX_SEQ
 
-logger = structlog.get_logger(__name__)
 Query = TypeVar("Query", bound=BaseModel)
 _READABLE = [(name.lower().encode(), value.encode()) for name, value in READABLE.items()]
 _PATH = re.compile(r"/api/v1/(?:jobs/(?P<job>[^/]+)/)?events")
@@ -80,9 +79,9 @@ async def _answer(
         if shared:
             mark(problem)
         await _refuse(problem, send)
-    except Exception:
-        logger.exception("an event stream could not begin", job=job)
-        await _refuse(problems.response_to(problems.sorry()), send)
+    except Exception as exc:  # noqa: BLE001 - none may go unanswered
+        sorry = noted(exc, "an event stream could not begin", job=job)
+        await _refuse(problems.response_to(sorry), send)
     else:
         await stream.run(receive)
 

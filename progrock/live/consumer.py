@@ -11,13 +11,12 @@ from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
-import structlog
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
 
 from progrock import conf, identity
 from progrock.backends import push
 from progrock.errors import RequestError, unknown_job
+from progrock.failures import noted
 from progrock.identity import Who
 from progrock.jobs import access, queries, retrying, services
 from progrock.jobs.snapshot import snapshot
@@ -33,7 +32,6 @@ from progrock.protocol import codec, frames, messages
 from progrock.protocol.codes import CloseCode, ErrorCode
 from progrock.protocol.frames import Frame
 
-logger = structlog.get_logger(__name__)
 AUTH_SECONDS = 10.0
 MAX_WATCHES = 100
 MAX_BAD_FRAMES = 10
@@ -98,14 +96,8 @@ class ProgressConsumer(Connection):
             self.reply(frames.error(exc, asked.id if asked else None))
             if isinstance(asked, messages.Auth):
                 await self.close(CloseCode.NOT_AUTHENTICATED)
-        except Exception as exc:
-            if isinstance(exc, OperationalError | InterfaceError):
-                logger.error("the database does not answer", error=str(exc))
-            else:
-                logger.exception("a message could not be answered", connection=self.connection)
-            sorry = RequestError(
-                ErrorCode.UNAVAILABLE, "This cannot be answered just now; try again.", retry_after=1
-            )
+        except Exception as exc:  # noqa: BLE001 - none may go unanswered
+            sorry = noted(exc, "a message could not be answered", connection=self.connection)
             self.reply(frames.error(sorry, asked.id if asked else None))
         self.bad_frames = 0
 

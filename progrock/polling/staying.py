@@ -24,12 +24,12 @@ from progrock.polling.held import Held
 
 FEWEST = 20  # jobs due at once, that a tick stays for
 SECONDS = 10.0
-KEPT = timedelta(seconds=SECONDS + 2.0)  # that no other tick comes: until this one has left
+LEAVE_SECONDS = 2.0  # in which it leaves; no other tick comes before
 MOST = 4  # lanes of a process: each has a thread and a database connection meanwhile
 ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
 CLAIM_SECONDS = 0.1  # from one look for what else is due to the next
 ANSWERED_SECONDS = 0.25  # a backend that is faster is asked before its jobs are leased
-MOST_UNLEASED = 500
+MOST_UNLEASED = 500  # asked for without: each claim reads past them
 PUBLISH_SECONDS = 0.5
 SLOW_SECONDS = 0.25
 _lock = threading.Lock()
@@ -48,7 +48,8 @@ def begin(backend: Backend, shard: int) -> bool:
             return False
         _stays += 1
     now = clock.now()
-    if lanes.keep(backend.name, shard, worker_name(), now + KEPT, now):
+    until = now + timedelta(seconds=SECONDS + LEAVE_SECONDS)
+    if lanes.keep(backend.name, shard, worker_name(), until, now):
         return True
     _end()
     return False

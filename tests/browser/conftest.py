@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
         missing = "no Chromium: install the package chromium, or set CHROMIUM to its path"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
-        pytest.skip(missing)
+        pytest.skip(missing)  # on a developer's machine alone: CI fails above
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

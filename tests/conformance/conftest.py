@@ -39,6 +39,7 @@ def closed(pytestconfig: pytest.Config) -> Iterator[ClosedTarget]:
     for plugin in pytestconfig.pluginmanager.get_plugins():
         if isinstance(given := getattr(plugin, "target", None), Target):
             if given.closed is None:
+                # Somebody else's server, by its address; ours is started below, in CI too.
                 pytest.skip("no --closed server was named")
             yield given.closed
             return

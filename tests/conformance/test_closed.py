@@ -68,7 +68,7 @@ def api(closed: ClosedTarget) -> Iterator[httpx.Client]:
 def session(closed: ClosedTarget) -> Iterator[httpx.Client]:
     """A client that is logged in as `staff` by a session cookie."""
     if not closed.staff.password:
-        pytest.skip("no password was named")
+        pytest.skip("no password was named")  # of a server named by its address; ours has one
     with client_of(closed.url) as client:
         client.get("/admin/login/")
         answer = client.post(

@@ -42,7 +42,7 @@ def bearer(visitor: Visitor) -> dict[str, str]:
 
 def log_in(client: httpx.Client, closed: ClosedTarget) -> None:
     if not closed.staff.password:
-        pytest.skip("no password was named")
+        pytest.skip("no password was named")  # of a server named by its address; ours has one
     client.get("/admin/login/")
     form = {
         "username": closed.staff.name,

@@ -1,10 +1,10 @@
 """A tick that stays with its lane: jobs are claimed once, and nothing of what holds is lost."""
 
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,22 @@ from pytest_django.fixtures import Settings
 
 from progrock import background_loop
 from progrock.backends import registry
+from progrock.backends.backend import Backend
 from progrock.identity import ANONYMOUS
 from progrock.jobs import editing, log, rows, services
 from progrock.models import Job, Lane
-from progrock.polling import attention, claim, lanes, looks, starting, staying, stopping, tick
-from progrock.polling.claim import claim_due, hasten
+from progrock.polling import (
+    attention,
+    claim,
+    lanes,
+    limits,
+    looks,
+    starting,
+    staying,
+    stopping,
+    tick,
+)
+from progrock.polling.claim import Claim, claim_due, hasten
 from progrock.protocol.messages import JobEdit, StartRequest
 from tests.contracts.parts import (
     DEADLINE_SECONDS,
@@ -285,62 +296,72 @@ def test_a_job_that_another_worker_took_is_let_go(service: ScriptedBackend) -> N
 # --- without a lease ------------------------------------------------------------------------------
 
 
-def test_what_falls_due_meanwhile_is_claimed_without_a_write(service: ScriptedBackend) -> None:
-    script, other = service.script({"state": "running"}), service.script({"state": "running"})
+@contextmanager
+def looked_at_without_a_lease(
+    service: ScriptedBackend, backend: str = "told"
+) -> Iterator[tuple[Script, Job, Script, threading.Event]]:
+    """Have a tick stay for one job, and another be asked for, whose answer waits for the event."""
+    kept, script = service.script({"state": "running"}), service.script({"state": "running"})
     gate = threading.Event()
-    started(script)
-    with staying_tick():
-        service.wait_for(lambda: len(script.polls) >= 2, "a look")
-        other.say(Reply(body={"state": "running", "progress": 1}, gate=gate))
-        job = started(other)
-        before = row_of(job)
-        service.wait_for(lambda: len(other.polls) == 1, "a look at the other one")
-        service.wait_for(lambda: len(script.polls) >= 6, "and meanwhile at the first one")
+    started(kept, backend)
+    with staying_tick(backend):
+        until(lambda: limits.latency_of(backend) > 0, "a look: it is known to answer at once")
+        script.say(Reply(body={"state": "running", "progress": 7}, gate=gate))
+        job = started(script, backend)
+        service.wait_for(lambda: len(script.polls) == 1, "a look at the other one")
+        try:
+            yield kept, job, script, gate
+        finally:
+            gate.set()
+
+
+def test_what_falls_due_meanwhile_is_claimed_without_a_write(service: ScriptedBackend) -> None:
+    with looked_at_without_a_lease(service) as (kept, job, script, gate):
+        before, looks_before = row_of(job), len(kept.polls)
+        assert (before["claimed_by"], before["due_at"] <= now()) == ("", True)
+        service.wait_for(lambda: len(kept.polls) >= looks_before + 4, "and meanwhile at the first")
         assert row_of(job) == before
-        assert len(other.polls) == 1
+        assert len(script.polls) == 1
         gate.set()
-        until(lambda: row_of(job)["seq"] > before["seq"], "the answer")
-        kept = row_of(job)
-    assert kept["claimed_by"] == claim.worker_name()
-    assert kept["due_at"] > later(4)
-    assert kept["look"] == before["look"] + 1
+        until(lambda: row_of(job)["progress"] == 7, "the answer")
+        after = row_of(job)
+    assert after["claimed_by"] == claim.worker_name()
+    assert after["due_at"] > later(4)
+    assert after["look"] == before["look"] + 1
     check_numbering(job)
 
 
-def test_a_hook_that_comes_during_such_a_look_brings_another(service: ScriptedBackend) -> None:
-    first, script = service.script({"state": "running"}), service.script()
-    gate = threading.Event()
-    started(first, "seldom")
-    with staying_tick("seldom"):
-        service.wait_for(lambda: len(first.polls) == 1, "a look")
-        script.say(Reply(body={"state": "running", "progress": 1}, gate=gate))
-        job = started(script, "seldom")
-        service.wait_for(lambda: len(script.polls) == 1, "a look at the other one")
+def test_a_hook_that_comes_during_such_a_look_brings_another(
+    service: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due: dict[UUID, list[datetime]] = defaultdict(list)
+    ask = looks.ask
+
+    def noted(backend: Backend, claims: Sequence[Claim], *more: Any) -> None:
+        for each in claims:
+            due[each.job.id].append(each.due)
+        ask(backend, claims, *more)
+
+    monkeypatch.setattr(looks, "ask", noted)
+    with looked_at_without_a_lease(service, "seldom") as (_, job, script, gate):
         assert row_of(job)["claimed_by"] == ""
         assert hasten(job.id, now())
-        asked = time.monotonic()
+        hooked = now()
         gate.set()
-        service.wait_for(lambda: len(script.polls) == 2, "a look for the hook")
-        assert time.monotonic() < asked + 3
+        service.wait_for(lambda: len(script.polls) == 2, "another look")
+    assert due[job.id][1] <= hooked, "it was the one that was due anyway"
 
 
 def test_who_leaves_leases_what_is_not_answered(service: ScriptedBackend) -> None:
-    first, script = service.script({"state": "running"}), service.script()
-    gate = threading.Event()
-    started(first)
-    with staying_tick():
-        service.wait_for(lambda: len(first.polls) >= 2, "a look")
-        script.say(Reply(body={"state": "running", "progress": 7}, gate=gate))
-        job = started(script)
-        service.wait_for(lambda: len(script.polls) == 1, "a look at the other one")
+    with looked_at_without_a_lease(service) as (kept, job, script, gate):
         staying.stop()
         until(lambda: kept_by() == "", "it leaves")
         left = row_of(job)
         assert left["claimed_by"] == claim.worker_name()
         assert left["due_at"] > later(4)
-        looked_at = len(first.polls)
+        looks_before = len(kept.polls)
         until(lambda: run_tick("told") > 0, "a tick")
-        assert len(first.polls) == looked_at + 1, "only the one that was kept"
+        assert len(kept.polls) == looks_before + 1, "only the one that was kept"
         gate.set()
         until(lambda: row_of(job)["progress"] == 7, "the answer")
     assert row_of(job)["claimed_by"] == ""
