@@ -13,6 +13,8 @@ import structlog
 from redis import RedisError
 from structlog.typing import EventDict, Processor
 
+from progrock.failures import DATABASE_AWAY
+
 
 def _without_controls(logger: Any, method: str, event: EventDict) -> EventDict:
     """Escape control characters, so that what a backend says cannot move the terminal."""
@@ -42,14 +44,14 @@ _CARRIERS = ("celery", "channels_redis", "kombu")
 def _is_outage(exc: BaseException | None) -> bool:
     """Whether an error began with a connection that was lost."""
     while exc is not None:
-        if isinstance(exc, RedisError | OSError):
+        if isinstance(exc, (RedisError, OSError, *DATABASE_AWAY)):
             return True
         exc = exc.__cause__ or exc.__context__
     return False
 
 
 class Calm(logging.Filter):
-    """Leaves out that a probe was answered "not ready", and cuts an outage of Redis to a line."""
+    """Leaves out that a probe was answered "not ready", and cuts an outage to a line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be written."""

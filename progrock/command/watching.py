@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import queue
+import select
 import signal
 import sys
 import threading
@@ -204,7 +206,7 @@ def _wants_cancel(count: int) -> bool:
         while True:
             sys.stderr.write(question)
             sys.stderr.flush()
-            answer = sys.stdin.readline()
+            answer = _answer()
             if not answer or answer.strip().lower() in {"d", "detach", ""}:
                 return False
             if answer.strip().lower() in {"c", "cancel"}:
@@ -214,6 +216,13 @@ def _wants_cancel(count: int) -> bool:
         return False
     finally:
         signal.signal(signal.SIGINT, heard)
+
+
+def _answer() -> str:
+    """Wait for a line; with looks in between, as in `_next`, where the system has them."""
+    while os.name == "posix" and not select.select([sys.stdin], [], [], LOOK_UP_SECONDS)[0]:
+        continue
+    return sys.stdin.readline()
 
 
 def _detach(rows: Sequence[Row]) -> int:

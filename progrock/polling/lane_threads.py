@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import structlog
 from django.db import close_old_connections
 
+from progrock.failures import note
+
 logger = structlog.get_logger(__name__)
 THREADS = 8  # of a backend for one kind of work
 MOST_WAITING = 2_000  # handed over and not yet begun, of a backend and kind
@@ -53,8 +55,8 @@ def _do(work: Callable[[], object]) -> None:
     close_old_connections()
     try:
         work()
-    except Exception:
-        logger.exception("work for a backend failed; the sweeper tries again")
+    except Exception as exc:  # noqa: BLE001 - none may end the thread
+        note(exc, "work for a backend failed; the sweeper tries again")
     finally:
         close_old_connections()  # a pooled connection goes back to its pool
 
