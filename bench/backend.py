@@ -6,12 +6,14 @@
 the monotonic time of the reply in nanoseconds. `GET /looks` tells how many there were, `GET /gaps`
 the seconds between each two at the same job, `GET /looked_at` how many jobs had any, `GET
 /reset` forgets all of it. `GET /latency/MS` puts off each later answer to a look by so
-many milliseconds, `GET /still/1` lets the jobs stand still, each with the same reply every time.
+many milliseconds, `GET /still/PERCENT` lets so many of the jobs stand still, each with the same
+reply every time.
 """
 
 import asyncio
 import sys
 import time
+import zlib
 from typing import cast
 
 import orjson
@@ -28,7 +30,7 @@ class Looks:
 
     def __init__(self) -> None:
         self.latency = 0.0  # seconds
-        self.is_still = False
+        self.still = 0  # per cent of the jobs
         self.forget()
 
     def forget(self) -> None:
@@ -47,7 +49,7 @@ class Looks:
         if before is not None:
             self.gaps.append(now - before)
         self.last[job] = now
-        if self.is_still:
+        if self.still and zlib.crc32(job) % 100 < self.still:
             return b'{"id":"%b","state":"running","progress":50,"message":"It stands"}' % job
         progress = min(done * STEP, MAX_PROGRESS)
         return (
@@ -102,8 +104,8 @@ class Connection(asyncio.Protocol):
                 return orjson.dumps(len(looks.by_job))
             case [b"latency", millis]:
                 looks.latency = float(millis) / 1e3
-            case [b"still", is_still]:
-                looks.is_still = is_still == b"1"
+            case [b"still", percent]:
+                looks.still = int(percent)
         return orjson.dumps(looks.count)
 
 

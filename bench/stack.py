@@ -231,10 +231,10 @@ class Stack:
         """Return how many jobs had any poll since the backend last forgot."""
         return int(self._ask("looked_at"))
 
-    def behave(self, *, latency_ms: float = 0.0, is_still: bool = False) -> None:
-        """Have the backend answer so late, and its jobs stand still or go on."""
+    def behave(self, *, latency_ms: float = 0.0, still: int = 0) -> None:
+        """Have the backend answer so late, and so many per cent of its jobs stand still."""
         self._ask(f"latency/{latency_ms:g}")
-        self._ask(f"still/{is_still:d}")
+        self._ask(f"still/{still}")
 
     def forget(self) -> None:
         """Have the backend count from zero."""

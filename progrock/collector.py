@@ -2,7 +2,7 @@
 
 import gc
 
-YOUNGEST = 20_000  # new containers before a collection; Python's default is 700
+YOUNGEST = 100_000  # new containers before a collection; Python's default is 700
 
 
 def settle() -> None:

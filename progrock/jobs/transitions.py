@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from progrock.jobs import eta
@@ -285,7 +286,12 @@ def _entered(job: JobValue, state: State, seen: Observation, at: datetime) -> Fi
 
 def deadline_of(policy: PollPolicy, job: JobValue) -> datetime:
     """Return when a job is out of time."""
-    return (job.started or job.created) + timedelta(seconds=policy.deadline)
+    return (job.started or job.created) + _span(policy.deadline)
+
+
+@lru_cache(maxsize=256)
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
 
 
 def timed_out(policy: PollPolicy) -> JobError:
@@ -327,7 +333,9 @@ def _progressed(job: JobValue, seen: Observation, at: datetime) -> Fields:
     if job.progress is not None and progress < job.progress:
         return _estimated(job.pace, at)
     pace = eta.advance_pace(job.pace, progress, at)
-    return figures | {"progress": progress, "pace": pace} | _estimated(pace, at)
+    figures |= {"progress": progress, "pace": pace}
+    figures |= _estimated(pace, at)
+    return figures
 
 
 def _finite(number: float | None) -> float | None:
@@ -370,7 +378,12 @@ def _differs(job: JobValue, new: Fields, names: Iterable[str]) -> bool:
 
 def _numbered(job: JobValue, new: Fields, log: tuple[str, ...], at: datetime) -> Step:
     before = job.__dict__
-    new = {name: value for name, value in new.items() if value != before[name]}
+    new = {
+        name: value
+        for name, value in new.items()
+        # A pace is another one only when it has advanced: its figures need not be compared.
+        if value is not before[name] and (name == "pace" or value != before[name])
+    }
     types: list[tuple[str, dict[str, Any]]] = []
     is_end = new.get("state", job.state).is_terminal
     if log:

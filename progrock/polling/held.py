@@ -4,10 +4,12 @@ A job is in one of the two, by its id as a number. Which of a job's claims count
 """
 
 import heapq
-import itertools
+import math
 from datetime import datetime
 
 from progrock.polling.claim import Claim
+
+STEPS = 256  # of a second: what falls due in one of them is taken at its end, in any order
 
 
 class Held:
@@ -16,23 +18,14 @@ class Held:
     def __init__(self) -> None:
         self.asked: dict[int, Claim] = {}
         self._later: dict[int, Claim] = {}
-        self._heap: list[tuple[datetime, int, Claim]] = []
-        self._serial = itertools.count()  # orders claims that are due together
+        # A heap of the steps and not of the jobs: that would be a walk through memory for each.
+        self._steps: list[int] = []
+        self._by_step: dict[int, list[Claim]] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do for this tick."""
         return not self.asked and not self._later
-
-    @property
-    def next_due(self) -> datetime | None:
-        """When the first job is to be looked at again."""
-        while self._heap:
-            due, _, claim = self._heap[0]
-            if self._later.get(claim.stored.job.id.int) is claim:
-                return due
-            heapq.heappop(self._heap)  # claimed anew since then
-        return None
 
     def ask(self, claims: list[Claim]) -> None:
         """Note that jobs are asked for."""
@@ -46,21 +39,35 @@ class Held:
         return self.asked.pop(claim.stored.job.id.int)
 
     def keep(self, claim: Claim) -> None:
-        """Have a job looked at again when it is due."""
+        """Have a job looked at again when it is due, or 4 ms later at most."""
         self._later[claim.stored.job.id.int] = claim
-        heapq.heappush(self._heap, (claim.due, next(self._serial), claim))
+        step = math.ceil(claim.due.timestamp() * STEPS)
+        waiting = self._by_step.get(step)
+        if waiting is None:
+            self._by_step[step] = [claim]
+            heapq.heappush(self._steps, step)
+        else:
+            waiting.append(claim)
 
     def take_due(self, now: datetime, most: int) -> list[Claim]:
         """Return the kept jobs that are due, the first ones first; they count as asked for."""
         due: list[Claim] = []
-        while len(due) < most and (at := self.next_due) is not None and at <= now:
-            due.append(heapq.heappop(self._heap)[2])
-            self.ask(due[-1:])
+        last = now.timestamp() * STEPS
+        while len(due) < most and self._steps and self._steps[0] <= last:
+            waiting = self._by_step[self._steps[0]]
+            while waiting and len(due) < most:
+                claim = waiting.pop()
+                if self._later.get(claim.stored.job.id.int) is claim:  # not claimed anew since
+                    due.append(claim)
+            if not waiting:
+                del self._by_step[heapq.heappop(self._steps)]
+        self.ask(due)
         return due
 
     def take_kept(self) -> list[Claim]:
         """Return all that are kept: they are looked at by this tick no more."""
         kept = list(self._later.values())
         self._later.clear()
-        self._heap.clear()
+        self._steps.clear()
+        self._by_step.clear()
         return kept

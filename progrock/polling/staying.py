@@ -163,7 +163,10 @@ class _Stay:
         recorded = answers.record(batch, None if self._has_left else self._until)
         for each in recorded:
             if each.kept is not None and each.due_at is not None:
-                claim = claims[each.job.id.int]
-                kept = claim._replace(stored=each.kept, due=each.due_at, is_leased=True)
-                self.held.keep(kept)
+                held = claims[each.job.id.int]
+                self.held.keep(
+                    Claim(
+                        each.kept, each.due_at, held.lease_ends, held.last_begin, held.watched_until
+                    )
+                )
         publishing.settle(PUBLISH_SECONDS)

@@ -1,5 +1,6 @@
 """What a tick holds: each job is asked for or kept, and taken when it is due."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from progrock.jobs.rows import Stored
 from progrock.jobs.states import State
 from progrock.jobs.values import JobValue
 from progrock.polling.claim import Claim
-from progrock.polling.held import Held
+from progrock.polling.held import STEPS, Held
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -25,6 +26,10 @@ def claim(number: int, seconds: float = 0.0) -> Claim:
     return Claim(stored, due, AT + timedelta(hours=1), AT + timedelta(hours=1))
 
 
+def step(claim: Claim) -> int:
+    return math.ceil(claim.due.timestamp() * STEPS)
+
+
 @given(st.lists(st.tuples(st.integers(1, 5), st.floats(0, 10)), max_size=20), st.integers(0, 9))
 def test_what_is_due_is_taken_once_the_first_ones_first(
     kept: list[tuple[int, float]], most: int
@@ -35,9 +40,10 @@ def test_what_is_due_is_taken_once_the_first_ones_first(
         latest[number] = claim(number, seconds)
         held.keep(latest[number])
     now = AT + timedelta(seconds=5)
-    expected = sorted(each.due for each in latest.values() if each.due <= now)
+    expected = sorted(step(each) for each in latest.values() if each.due <= now)
     taken = held.take_due(now, most)
-    assert [each.due for each in taken] == expected[:most]
+    assert [step(each) for each in taken] == expected[:most]
+    assert all(each.due <= now for each in taken)
     assert all(latest[each.job.id.int] is each for each in taken)
     rest = held.take_due(AT + timedelta(seconds=10), 99)
     assert len(taken) + len(rest) == len(latest)
