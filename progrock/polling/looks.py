@@ -4,15 +4,16 @@ The requests run on the process's background loop; the answers come in a queue t
 asked for them.
 """
 
-import asyncio
 import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -29,6 +30,7 @@ from progrock.jobs.states import JobErrorCode, State
 from progrock.polling import limits, outage
 from progrock.polling.answers import Answers
 from progrock.polling.claim import Claim, batch_size
+from progrock.polling.hands import Hands, Work
 from progrock.polling.limits import Limiter, NotNow, limiter_of
 
 logger = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ SHARE_SECONDS = 2.0  # that the other lanes leave room to one that found none
 
 poller = Poller()
 _lock = threading.Lock()
+_hands: WeakKeyDictionary[Limiter, Hands] = WeakKeyDictionary()  # on the background loop alone
 _in_hand: Counter[str] = Counter()  # jobs of a backend that are claimed here and not answered
 _short: dict[str, dict[int, float]] = {}  # the lanes of a backend that found no room, and when
 
@@ -47,7 +50,7 @@ def ask(backend: Backend, claims: Sequence[Claim], answers: Answers) -> None:
     """Have jobs looked at, each with one answer to come; `note_answered` counts them."""
     with _lock:
         _in_hand[backend.name] += len(claims)
-    background_loop.submit(_poll_all(backend, claims, answers))
+    background_loop.submit(_begin(backend, claims, answers))
 
 
 def note_answered(backend: Backend, count: int) -> None:
@@ -86,30 +89,23 @@ def close() -> None:
         background_loop.run(poller.close(), CLOSE_SECONDS)
 
 
-async def _poll_all(backend: Backend, claims: Sequence[Claim], answers: Answers) -> None:
+async def _begin(backend: Backend, claims: Sequence[Claim], answers: Answers) -> None:
     limiter = limiter_of(backend)
+    hands = _hands.setdefault(limiter, Hands())
+    work: Iterable[Work]
+    if backend.batch is None:
+        work = (partial(_look_at, backend, claim, limiter, answers) for claim in claims)
+    else:
+        groups = _groups(claims, backend.batch.size)
+        work = (partial(_look_at_many, backend, group, limiter, answers) for group in groups)
+    hands.add(work, backend.policy.in_flight)
 
-    async with asyncio.TaskGroup() as group:
-        if backend.batch is None:
-            todo = iter(claims)
-            for _ in range(min(len(claims), backend.policy.in_flight)):
-                group.create_task(_look_in_turn(backend, todo, limiter, answers))
-        else:
-            for group_of in _groups(claims, backend.batch.size):
-                group.create_task(_look_at_many(backend, group_of, limiter, answers))
 
-
-async def _look_in_turn(
-    backend: Backend,
-    claims: Iterator[Claim],
-    limiter: Limiter,
-    answers: Answers,
-) -> None:
-    """Answer with what a look at each job gives, one after the other; never raises."""
-    for claim in claims:
-        seen, now = claim.stored.seen, clock.now()
-        talk = conversation.poll(backend, claim.job, claim.params, now, seen=seen)
-        answers.put((claim, await _change(backend, claim, talk, limiter, now)))
+async def _look_at(backend: Backend, claim: Claim, limiter: Limiter, answers: Answers) -> None:
+    """Answer with what a look at a job gives; never raises."""
+    now = clock.now()
+    talk = conversation.poll(backend, claim.job, claim.params, now, seen=claim.stored.seen)
+    answers.put((claim, await _change(backend, claim, talk, limiter, now)))
 
 
 async def _look_at_many(
