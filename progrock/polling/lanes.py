@@ -77,6 +77,12 @@ def keep(backend: str, shard: int, worker: str, until: datetime, now: datetime) 
     return free.update(kept_until=until, kept_by=worker) == 1
 
 
+def keep_on(backend: str, shard: int, kept_until: datetime, until: datetime) -> bool:
+    """Have a tick stay that was to stay until a time; False when another has taken the lane."""
+    kept = Lane.objects.filter(backend=backend, shard=shard, kept_until=kept_until)
+    return kept.update(kept_until=until) == 1
+
+
 def let_go(worker: str, **lane: str | int) -> None:
     """Have ticks be taken again: of one lane, or without one of all that a worker kept."""
     Lane.objects.filter(kept_by=worker, **lane).update(kept_until=None, kept_by="")

@@ -1,4 +1,4 @@
-"""Stay with a busy lane for some seconds: its jobs are claimed once and looked at again and again.
+"""Stay with a busy lane for a while: its jobs are claimed once and looked at again and again.
 
 A tick costs a Celery message, and each look of a job two writes of its row, for the claim and for
 its end. A tick that stays holds a job that is looked at as often as may be by one lease, knows by
@@ -23,7 +23,8 @@ from progrock.polling.claim import Claim, claim_due, claim_unleased, take_leases
 from progrock.polling.held import Held
 
 FEWEST = 20  # jobs due at once, that a tick stays for
-SECONDS = 10.0
+SECONDS = 10.0  # for which it keeps the lane; at half of them it does so anew
+LONGEST_SECONDS = 60.0
 LEAVE_SECONDS = 2.0  # in which it leaves; no other tick comes before
 MOST = 4  # lanes of a process: each has a thread and a database connection meanwhile
 ROUND_SECONDS = lanes.SPACING.total_seconds()  # those that fall due within it are asked together
@@ -37,27 +38,27 @@ _stays = 0
 _is_ending = threading.Event()
 
 
-def begin(backend: Backend, shard: int) -> bool:
+def begin(backend: Backend, shard: int) -> datetime | None:
     """Have the other ticks of a lane do nothing while this one stays; `stay` is to follow.
 
-    False when there are enough that stay.
+    Return until when; None when there are enough that stay.
     """
     global _stays  # noqa: PLW0603
     with _lock:
         if _stays >= MOST or _is_ending.is_set():
-            return False
+            return None
         _stays += 1
     now = clock.now()
-    until = now + timedelta(seconds=SECONDS + LEAVE_SECONDS)
-    if lanes.keep(backend.name, shard, worker_name(), until, now):
-        return True
+    kept_until = now + timedelta(seconds=SECONDS + LEAVE_SECONDS)
+    if lanes.keep(backend.name, shard, worker_name(), kept_until, now):
+        return kept_until
     _end()
-    return False
+    return None
 
 
-def stay(backend: Backend, shard: int, claims: Sequence[Claim]) -> None:
+def stay(backend: Backend, shard: int, claims: Sequence[Claim], kept_until: datetime) -> None:
     """Look at these jobs and at those that fall due, until there are none or the time is over."""
-    stay = _Stay(backend, shard)
+    stay = _Stay(backend, shard, kept_until)
     try:
         stay.run(list(claims))
     finally:
@@ -80,14 +81,16 @@ def _end() -> None:
 
 
 class _Stay:
-    def __init__(self, backend: Backend, shard: int) -> None:
+    def __init__(self, backend: Backend, shard: int, kept_until: datetime) -> None:
         self.held = Held()
         self._backend = backend
         self._shard = shard
         self._answers = Answers()
         self._has_left = False
-        self._until = clock.now() + timedelta(seconds=SECONDS)
-        self._ends_at = time.monotonic() + SECONDS  # whatever the clock says
+        self._kept_until = kept_until
+        self._until = kept_until - timedelta(seconds=LEAVE_SECONDS)
+        at = time.monotonic()  # whatever the clock says
+        self._ends_at, self._keeps_on_at = at + LONGEST_SECONDS, at + SECONDS / 2
         self._round_at = self._claim_at = 0.0
 
     def run(self, claims: list[Claim]) -> None:
@@ -103,7 +106,7 @@ class _Stay:
             self._record(batch)
             if self._has_left and not batch:  # a slow answer must not hold up the lane
                 lanes.arm_next(self._backend.name, self._shard, clock.now())
-            if not self._has_left and self._is_over():
+            if not self._has_left and (self._is_over() or not self._keeps_on()):
                 self.leave()
             if self.held.is_empty or (self._has_left and clock.now() >= last_lease_ends):
                 return
@@ -128,6 +131,18 @@ class _Stay:
             or _is_ending.is_set()
             or registry.find(self._backend.name) is not self._backend  # described anew
         )
+
+    def _keeps_on(self) -> bool:
+        """Keep the lane for longer when it is time to; False when another tick has taken it."""
+        at = time.monotonic()
+        if at < self._keeps_on_at:
+            return True
+        until = clock.now() + timedelta(seconds=SECONDS)
+        kept_until = until + timedelta(seconds=LEAVE_SECONDS)
+        if not lanes.keep_on(self._backend.name, self._shard, self._kept_until, kept_until):
+            return False
+        self._until, self._kept_until, self._keeps_on_at = until, kept_until, at + SECONDS / 2
+        return True
 
     def _due(self) -> list[Claim]:
         """Return the jobs that are to be looked at now, of those kept and of those in the rows."""

@@ -138,6 +138,11 @@ def kept_by(backend: str = "told") -> str:
     return str(Lane.objects.get(backend=backend, shard=0).kept_by)
 
 
+def kept_until(backend: str = "told") -> datetime:
+    found: datetime = Lane.objects.get(backend=backend, shard=0).kept_until
+    return found
+
+
 def started(script: Script, backend: str = "told") -> Job:
     job = services.start_job(ANONYMOUS, StartRequest(backend=backend, params=script.params))
     starting.start(job.id)
@@ -224,6 +229,34 @@ def test_where_more_is_due_than_may_be_asked_for_none_is_kept_from_its_turn(
     assert len(times) == 9
     assert max(times.values()) <= min(times.values()) + 2
     assert max(most) <= 4
+
+
+def test_it_keeps_the_lane_anew_as_long_as_there_is_something_to_do(
+    service: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staying, "SECONDS", 2.0)
+    monkeypatch.setattr(staying, "LONGEST_SECONDS", 6.0)
+    script = service.script({"state": "running"})
+    started(script)
+    with staying_tick():
+        times = {kept_until()}
+        until(lambda: len(times) > 2 or times.add(kept_until()), "it keeps on")
+        assert kept_by() == claim.worker_name()
+        until(lambda: kept_by() == "", "it leaves in the end")
+    first, second, *_ = sorted(times)
+    assert (second - first).total_seconds() >= 1.0
+
+
+def test_it_leaves_where_another_tick_has_taken_the_lane(
+    service: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staying, "SECONDS", 2.0)
+    job = started(service.script({"state": "running"}))
+    with staying_tick():
+        others = later(15)
+        Lane.objects.filter(backend="told").update(kept_until=others, kept_by="another")
+        until(lambda: row_of(job)["claimed_by"] == "", "it gives back what it held")
+        assert (kept_until(), kept_by()) == (others, "another")
 
 
 # --- what comes meanwhile ------------------------------------------------------------------------
