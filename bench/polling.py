@@ -19,7 +19,7 @@ JOBS = 1_000
 SECONDS = 0.1  # the interval: ten thousand polls a second are wanted
 LAG_JOBS = 100
 LAG_SECONDS = 1.0
-MANY_JOBS = 10_000
+HALF_AS_MANY_JOBS, MANY_JOBS = 5_000, 10_000
 SLOW_JOBS = 2_000
 SLOW_MS = 50.0
 SLOW_IN_FLIGHT = 256
@@ -114,6 +114,7 @@ def _wanted(made: Stack, name: str) -> dict[str, Figures]:
         (0.0, Side.OURS, LAG_JOBS, 0),
         (0.0, Side.THREADS, JOBS, 0),
         (0.0, Side.OURS, JOBS, 0),
+        (0.0, Side.OURS, HALF_AS_MANY_JOBS, 0),
         (0.0, Side.OURS, MANY_JOBS, 0),
         (0.0, Side.OURS, MANY_JOBS, 50),
         (0.0, Side.OURS, MANY_JOBS, 100),

@@ -24,7 +24,7 @@ def note(exc: Exception, event: str, **where: Any) -> None:
         logger.error(event, exc_info=exc, **where)
 
 
-def noted(exc: Exception, event: str, **where: Any) -> RequestError:
+def try_again(exc: Exception, event: str, **where: Any) -> RequestError:
     """Note what happened to a request, and return what the one who asked is told."""
     note(exc, event, **where)
     return RequestError(

@@ -18,7 +18,7 @@ from progrock.api.accepting import takes_stream, wants_stream
 from progrock.api.events import FeedQuery, JobEventsQuery
 from progrock.api.other_sites import READABLE, is_shared, mark
 from progrock.errors import RequestError
-from progrock.failures import noted
+from progrock.failures import try_again
 from progrock.identity import Who
 from progrock.live.handshake import (
     FOREIGN_HOST,
@@ -80,7 +80,7 @@ async def _answer(
             mark(problem)
         await _refuse(problem, send)
     except Exception as exc:  # noqa: BLE001 - none may go unanswered
-        sorry = noted(exc, "an event stream could not begin", job=job)
+        sorry = try_again(exc, "an event stream could not begin", job=job)
         await _refuse(problems.response_to(sorry), send)
     else:
         await stream.run(receive)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 
 from progrock.errors import RequestError
-from progrock.failures import noted
+from progrock.failures import try_again
 from progrock.protocol.codec import encode
 from progrock.protocol.problems import CHALLENGE, MEDIA_TYPE, document
 
@@ -23,4 +23,4 @@ def response_to(exc: RequestError, status: int | None = None) -> HttpResponse:
 
 def unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:
     """Return the answer when something of ours failed; the reason goes to the log alone."""
-    return response_to(noted(exc, "a request failed", path=request.path))
+    return response_to(try_again(exc, "a request failed", path=request.path))

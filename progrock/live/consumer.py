@@ -16,7 +16,7 @@ from channels.db import database_sync_to_async
 from progrock import conf, identity
 from progrock.backends import push
 from progrock.errors import RequestError, unknown_job
-from progrock.failures import noted
+from progrock.failures import try_again
 from progrock.identity import Who
 from progrock.jobs import access, queries, retrying, services
 from progrock.jobs.snapshot import snapshot
@@ -97,7 +97,7 @@ class ProgressConsumer(Connection):
             if isinstance(asked, messages.Auth):
                 await self.close(CloseCode.NOT_AUTHENTICATED)
         except Exception as exc:  # noqa: BLE001 - none may go unanswered
-            sorry = noted(exc, "a message could not be answered", connection=self.connection)
+            sorry = try_again(exc, "a message could not be answered", connection=self.connection)
             self.reply(frames.error(sorry, asked.id if asked else None))
         self.bad_frames = 0
 

@@ -20,7 +20,7 @@ from progrock.models import Job, Lane
 SPACING = timedelta(milliseconds=50)  # jobs that fall due closer together share a tick
 MOST_TRIES = 20  # against others that arm the same lane
 TICK_LOST_AFTER = timedelta(seconds=2)
-LONGEST_STAY = timedelta(seconds=20)  # a later end was written before the clock stepped back
+FURTHEST_KEPT = timedelta(seconds=20)  # a later end was written before the clock stepped back
 
 
 def arm(backend: str, shard: int, at: datetime, now: datetime) -> bool:
@@ -103,7 +103,7 @@ def overdue(late: datetime) -> list[tuple[str, int]]:
 
 
 def _is_free(now: datetime) -> Q:
-    is_kept = Q(kept_until__gt=now, kept_until__lte=now + LONGEST_STAY)
+    is_kept = Q(kept_until__gt=now, kept_until__lte=now + FURTHEST_KEPT)
     return Q(kept_until=None) | ~is_kept
 
 

@@ -42,8 +42,8 @@ def run_tick(backend_name: str, shard: int, tick: int) -> int:
             answers.record([(claim, _silent(claim)) for claim in claims])
         elif backend is None:
             answers.record([(claim, _unconfigured(claim)) for claim in claims])
-        elif len(claims) >= staying.FEWEST and (until := staying.begin(backend, shard)):
-            staying.stay(backend, shard, claims, until)
+        elif len(claims) >= staying.FEWEST and (kept_until := staying.begin(backend, shard)):
+            staying.stay(backend, shard, claims, kept_until)
         elif claims:
             _poll(backend, shard, claims)
     finally:

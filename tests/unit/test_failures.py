@@ -35,7 +35,7 @@ def test_any_other_failure_is_noted_with_its_traceback(caplog: pytest.LogCapture
 
 
 def test_who_asked_is_told_to_try_again_and_not_why() -> None:
-    told = failures.noted(_raised(OperationalError("at 10.0.0.7")), "a request failed")
+    told = failures.try_again(_raised(OperationalError("at 10.0.0.7")), "a request failed")
     assert told.code == "unavailable"
     assert told.retry_after == 1
     assert "10.0.0.7" not in str(told)
